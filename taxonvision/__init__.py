@@ -1,0 +1,3 @@
+"""taxonvision teaches a camera to name living things."""
+
+__version__ = "0.1.0"

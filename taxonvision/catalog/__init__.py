@@ -1,0 +1,1 @@
+"""Tables and photographs become one catalog."""

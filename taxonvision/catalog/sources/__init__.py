@@ -1,0 +1,1 @@
+"""One module a format that photographs and labels come in."""

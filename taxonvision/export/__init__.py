@@ -1,0 +1,1 @@
+"""A model becomes bundles that a device can run and check."""

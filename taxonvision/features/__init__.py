@@ -1,0 +1,1 @@
+"""What the frozen backbone says of a photograph, extracted once."""

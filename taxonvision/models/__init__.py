@@ -1,0 +1,1 @@
+"""Backbones, heads, the model directory and its float conversion to TFLite."""

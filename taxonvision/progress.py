@@ -1,0 +1,72 @@
+"""Progress of long work on stderr: a live bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def say(message: str) -> None:
+    """Write one line to stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def track(
+    items: Iterable[T], total: int, description: str, unit: str = "photographs"
+) -> Iterator[T]:
+    """Pass `items` on and show how many of `total` are done, how many a second, the time left.
+
+    An item counts for `len(item)` when it is a list (a batch), else for one.
+    """
+    if sys.stderr.isatty():
+        yield from _track_on_terminal(items, total, description, unit)
+    else:
+        yield from _track_in_lines(items, total, description, unit)
+
+
+def _size(item: object) -> int:
+    return len(item) if isinstance(item, list) else 1
+
+
+def _track_on_terminal(items: Iterable[T], total: int, description: str, unit: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    start = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=total, unit=unit, rate="")
+        done = 0
+        for item in items:
+            yield item
+            done += _size(item)
+            rate = done / max(time.monotonic() - start, 1e-9)
+            bar.update(task, completed=done, rate=f"{rate:.0f}/s")
+
+
+def _track_in_lines(items: Iterable[T], total: int, description: str, unit: str) -> Iterator[T]:
+    start = last = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += _size(item)
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES and done < total:
+            rate = done / (now - start)
+            left = (total - done) / rate
+            say(f"{description}: {done}/{total} {unit}, {rate:.0f}/s, {left:.0f} s left")
+            last = now
+    seconds = time.monotonic() - start
+    rate = done / max(seconds, 1e-9)
+    say(f"{description}: {done} {unit} in {seconds:.1f} s, {rate:.0f}/s")

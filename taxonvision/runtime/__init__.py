@@ -1,0 +1,1 @@
+"""A bundle becomes names, with LiteRT and without TensorFlow."""

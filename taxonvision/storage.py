@@ -1,0 +1,182 @@
+"""Outputs are written beside their place and renamed into it, and say how they were made.
+
+A killed run leaves the old output or the new one, never half of one. What is unfinished lies in
+`OUT.partial/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from taxonvision.errors import AlreadyDone, UserError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an output is made: the command, its flags and the fingerprints of what it reads."""
+
+    command: str
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over command, flags and inputs: equal digests, equal outputs."""
+        return digest_of([self.command, dict(self.flags), dict(self.inputs)])
+
+    def as_json(self) -> dict[str, Any]:
+        """The record kept in an output's manifest."""
+        return {
+            "command": self.command,
+            "flags": dict(self.flags),
+            "inputs": dict(self.inputs),
+            "digest": self.digest,
+        }
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 (hex) of a JSON value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`; UserError when it is missing or is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read as JSON: {error}") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON with a final newline."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path, manifest: str, noun: str, made_by: str, schema: int) -> dict:
+    """The manifest of a noun on disk, its schema version checked.
+
+    `noun` and `made_by` name the thing and the command that makes it, for the sentence of the
+    UserError raised when the folder is missing, is something else, or is newer than this program.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} does not exist; `taxonvision {made_by}` makes a {noun}")
+    if not (folder / manifest).is_file():
+        raise UserError(
+            f"{folder} is no {noun}: it has no {manifest}; `taxonvision {made_by}` makes one"
+        )
+    value = read_json(folder / manifest)
+    found = value.get("schema_version") if isinstance(value, dict) else None
+    if not isinstance(found, int):
+        raise UserError(f"{folder / manifest} has no schema_version; make the {noun} again")
+    if found > schema:
+        raise UserError(
+            f"{folder} was written by a newer taxonvision ({noun} schema {found}, "
+            f"this one reads {schema}); install the newer version"
+        )
+    return value
+
+
+@contextlib.contextmanager
+def publish(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) -> Iterator[Path]:
+    """Yield an empty folder that becomes `out` when the block ends well.
+
+    Raises AlreadyDone when `out` was made by the same recipe (its manifest holds the digest under
+    `made_by`), UserError when anything else stands there and `overwrite` is false. When the block
+    raises, also by Ctrl-C, `out` stays as it was.
+    """
+    if not overwrite and (out.exists() or out.is_symlink()):
+        if _digest_at(out / manifest) == recipe.digest:
+            raise AlreadyDone(str(out))
+        if not (out.is_dir() and not any(out.iterdir())):
+            raise UserError(
+                f"{out} exists and was not made by this command with these flags and inputs; "
+                "choose another --out or add --overwrite"
+            )
+    with replacing(out) as partial:
+        yield partial
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Yield an empty folder `OUT.partial` that takes the place of `out` when the block ends well."""
+    partial = out.with_name(out.name + ".partial")
+    try:
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"{partial} cannot be made: {error.strerror}") from None
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    _move_into_place(partial, out)
+
+
+@contextlib.contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path`; the file written there takes its place when the block ends well."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _digest_at(manifest: Path) -> str | None:
+    try:
+        made_by = json.loads(manifest.read_text(encoding="utf-8"))["made_by"]
+        return str(made_by["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _move_into_place(partial: Path, out: Path) -> None:
+    """Rename `partial` to `out`; what stood there is exchanged in one step, then removed."""
+    if not (out.exists() or out.is_symlink()):
+        partial.rename(out)
+    elif out.is_dir() and not out.is_symlink() and _exchange(partial, out):
+        shutil.rmtree(partial)
+    else:  # a file, a link, or a file system that cannot exchange: two renames, close together
+        old = out.with_name(out.name + ".replaced")
+        out.rename(old)
+        partial.rename(out)
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two folders atomically with Linux's renameat2; False where that is not to be had."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    paths = (os.fsencode(first), os.fsencode(second))
+    return renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0

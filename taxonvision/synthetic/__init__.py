@@ -1,0 +1,1 @@
+"""Procedural organisms: demonstration, tests and benchmarks at any scale."""

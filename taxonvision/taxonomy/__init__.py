@@ -1,0 +1,1 @@
+"""The tree of taxa: ranks, classes, names, roll-up of scores."""
