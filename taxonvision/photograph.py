@@ -34,7 +34,7 @@ def read_upright(source: Path | bytes) -> Image.Image:
 
     Raises PhotographError with the reason.
     """
-    return decode(_bytes_of(source))[0]
+    return decode(source if isinstance(source, bytes) else read_bytes(source))[0]
 
 
 def decode(data: bytes) -> tuple[Image.Image, int]:
@@ -65,13 +65,12 @@ def decode(data: bytes) -> tuple[Image.Image, int]:
         raise PhotographError(f"damaged: {_one_line(error)}") from None
 
 
-def _bytes_of(source: Path | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return source
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a photograph's file; PhotographError with the reason when there are none."""
     try:
-        return source.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
-        reason = "dangling link" if source.is_symlink() else "no such file"
+        reason = "dangling link" if path.is_symlink() else "no such file"
         raise PhotographError(reason) from None
     except OSError as error:
         raise PhotographError(f"cannot be read: {error.strerror}") from None

@@ -1,0 +1,151 @@
+"""The catalog on disk: which photographs are used, of which class, in which split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxonvision.errors import UserError
+from taxonvision.storage import file_digest, read_manifest
+from taxonvision.taxonomy.classes import TaxonClass, read_classes
+from taxonvision.taxonomy.names import read_names
+from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy
+
+MANIFEST = "catalog.json"
+SCHEMA_VERSION = 1
+SPLITS = ("train", "val", "test")
+PHOTO_COLUMNS = {
+    "photo_id": "VARCHAR",
+    "path": "VARCHAR",
+    "sha256": "VARCHAR",
+    "width": "INTEGER",
+    "height": "INTEGER",
+    "orientation": "TINYINT",
+    "observation_id": "VARCHAR",
+    "taxon_id": "BIGINT",
+    "class_id": "INTEGER",
+    "split": "VARCHAR",
+    "latitude": "DOUBLE",
+    "longitude": "DOUBLE",
+    "observed_on": "DATE",
+    "license": "VARCHAR",
+    "attribution": "VARCHAR",
+}
+"""The columns of `photos.parquet` and their DuckDB types."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photographs by column, all of the same length n.
+
+    Attributes:
+        photo_ids: n ids.
+        paths: n absolute paths.
+        class_ids: int32 [n].
+        licenses: n licences, "" where unknown.
+        attributions: n lines of credit, "" where unknown.
+    """
+
+    photo_ids: list[str]
+    paths: list[Path]
+    class_ids: np.ndarray
+    licenses: list[str]
+    attributions: list[str]
+
+    def __len__(self) -> int:
+        return len(self.photo_ids)
+
+    def take(self, indices: np.ndarray) -> Photos:
+        """The photographs at these positions, in this order."""
+        chosen = indices.tolist()
+        return Photos(
+            [self.photo_ids[i] for i in chosen],
+            [self.paths[i] for i in chosen],
+            self.class_ids[indices],
+            [self.licenses[i] for i in chosen],
+            [self.attributions[i] for i in chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """An opened catalog; its photographs are read on demand."""
+
+    folder: Path
+    root: Path
+    manifest: Mapping[str, Any]
+    classes: list[TaxonClass]
+    taxonomy: Taxonomy
+    names: dict[str, dict[int, str]]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the photographs' content, labels and splits, the classes and the tree."""
+        return str(self.manifest["fingerprint"])
+
+    def photos(self, split: str) -> Photos:
+        """The photographs of one split, ordered by class and photo id."""
+        import duckdb
+
+        with duckdb.connect() as connection:
+            columns = connection.execute(
+                "SELECT photo_id, path, class_id, coalesce(license, '') AS license,"
+                " coalesce(attribution, '') AS attribution"
+                " FROM read_parquet(?) WHERE split = ? ORDER BY class_id, photo_id",
+                [str(self.folder / "photos.parquet"), split],
+            ).fetchnumpy()
+        return Photos(
+            photo_ids=columns["photo_id"].tolist(),
+            paths=[self.root / path for path in columns["path"].tolist()],
+            class_ids=np.asarray(columns["class_id"], dtype=np.int32),
+            licenses=columns["license"].tolist(),
+            attributions=columns["attribution"].tolist(),
+        )
+
+
+def open_catalog(folder: Path) -> Catalog:
+    """Open a catalog; UserError when it is none or its photographs are no longer to be found."""
+    manifest = read_manifest(folder, MANIFEST, "catalog", "ingest", SCHEMA_VERSION)
+    return Catalog(
+        folder=folder,
+        root=_find_root(folder, manifest),
+        manifest=manifest,
+        classes=read_classes(folder / "classes.csv"),
+        taxonomy=read_taxonomy(folder / "taxonomy.csv"),
+        names=read_names(folder / "names.csv"),
+    )
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over what a model learns from: content, label and split of each photograph, the tree."""
+    import duckdb
+
+    digest = hashlib.sha256()
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT sha256, class_id, split, photo_id FROM read_parquet(?) ORDER BY ALL",
+            [str(folder / "photos.parquet")],
+        )
+        while chunk := rows.fetchmany(100_000):
+            digest.update(repr(chunk).encode())
+    for table in ("classes.csv", "taxonomy.csv", "names.csv"):
+        digest.update(file_digest(folder / table).encode())
+    return digest.hexdigest()
+
+
+def _find_root(folder: Path, manifest: Mapping[str, Any]) -> Path:
+    """Where the photographs are: as recorded, or moved together with the catalog."""
+    recorded = Path(manifest["root"])
+    beside = folder / manifest["root_from_catalog"]
+    for root in (recorded, beside):
+        if root.is_dir():
+            return root
+    raise UserError(
+        f"the photographs of {folder} were in {recorded}, which does not exist; "
+        "put them back or ingest again"
+    )

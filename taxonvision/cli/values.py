@@ -1,0 +1,27 @@
+"""From flag values to what the library takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from absl import flags
+
+from taxonvision.storage import Recipe
+
+_NOT_IN_RECIPES = frozenset({"out", "overwrite", "workdir", "flagfile", "undefok"})
+
+
+def optional_path(value: str | None) -> Path | None:
+    """The path a flag names, None where it is not given."""
+    return Path(value) if value else None
+
+
+def recipe_of(command: str, values: flags.FlagValues, inputs: Mapping[str, str]) -> Recipe:
+    """How the output of a command is made; flags that name an input count by its fingerprint."""
+    kept = {
+        name: values[name].value
+        for name in values
+        if name not in _NOT_IN_RECIPES and name not in inputs
+    }
+    return Recipe(command, kept, inputs)

@@ -1,0 +1,50 @@
+"""The classes of a head, `classes.csv`: a class id is a row of the head and never moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from taxonvision.errors import UserError
+from taxonvision.tables import integer, read_csv, write_csv
+
+COLUMNS = ("class_id", "taxon_id", "name", "rank", "status", "since")
+STATUSES = ("active", "retired")
+
+
+@dataclass(frozen=True)
+class TaxonClass:
+    """One class: a taxon at any rank, and the release since which it is known."""
+
+    class_id: int
+    taxon_id: int
+    name: str
+    rank: str
+    status: str
+    since: str
+
+
+def read_classes(path: Path) -> list[TaxonClass]:
+    """The classes in order of their id; UserError when the ids are not 0, 1, 2 ... or repeat a taxon."""
+    classes = []
+    for line, row in enumerate(read_csv(path, COLUMNS), start=2):
+        if row["status"] not in STATUSES:
+            raise UserError(
+                f"{path}, line {line}: status must be active or retired, not {row['status']!r}"
+            )
+        numbers = [integer(row, column, path, line) for column in ("class_id", "taxon_id")]
+        classes.append(
+            TaxonClass(*numbers, row["name"], row["rank"], row["status"], row["since"])
+        )
+    classes.sort(key=lambda c: c.class_id)
+    if [c.class_id for c in classes] != list(range(len(classes))):
+        raise UserError(f"{path}: the class ids must count 0, 1, 2 ... without a gap")
+    if len({c.taxon_id for c in classes}) != len(classes):
+        raise UserError(f"{path}: a taxon has two classes")
+    return classes
+
+
+def write_classes(path: Path, classes: Sequence[TaxonClass]) -> None:
+    """Write `classes.csv`."""
+    write_csv(path, COLUMNS, map(astuple, classes))

@@ -1,0 +1,111 @@
+"""Scores of classes summed up the tree: what is the score of the genus, of the family?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from taxonvision.taxonomy.tree import Taxonomy
+
+_LEAVE = -2  # on the stack of the walk: all descendants of the node are numbered
+
+
+class RollUp:
+    """The arithmetic of a tree over the classes of a head.
+
+    A node's score is the sum of the scores of all classes at or below it; a class that sits on an
+    inner node adds its own score to its children's.
+
+    Attributes:
+        node_ids: int64 [M], the taxon ids of the classes and all their ancestors, parents before
+            their children.
+        parents: int64 [M], the index of each node's parent, -1 at a root.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, class_taxon_ids: Sequence[int]) -> None:
+        tree = taxonomy.closure(class_taxon_ids)
+        self.taxonomy = tree
+        self.class_count = len(class_taxon_ids)
+        order, starts, stops, nodes, parents = _walk(tree, class_taxon_ids)
+        self._class_order = np.array(order, dtype=np.int64)
+        self._starts = np.array(starts, dtype=np.int64)
+        self._stops = np.array(stops, dtype=np.int64)
+        self.node_ids = np.array(nodes, dtype=np.int64)
+        self.parents = np.array(parents, dtype=np.int64)
+        self._index = {taxon_id: index for index, taxon_id in enumerate(nodes)}
+        self._class_nodes = np.array([self._index[t] for t in class_taxon_ids], dtype=np.int64)
+
+    def node_scores(self, scores: np.ndarray) -> np.ndarray:
+        """Class scores [N, C] summed up the tree: float64 [N, M] in the order of `node_ids`."""
+        in_order = np.asarray(scores, dtype=np.float64)[:, self._class_order]
+        sums = np.zeros((len(in_order), self.class_count + 1))
+        np.cumsum(in_order, axis=1, out=sums[:, 1:])
+        return sums[:, self._stops] - sums[:, self._starts]
+
+    def nodes_at(self, rank: str) -> np.ndarray:
+        """int64 indices of the nodes that have `rank`."""
+        ids = self.node_ids.tolist()
+        at_rank = [index for index, t in enumerate(ids) if self.taxonomy[t].rank == rank]
+        return np.array(at_rank, dtype=np.int64)
+
+    def class_nodes_at(self, rank: str) -> np.ndarray:
+        """int64 [C]: for each class the index of its own or its ancestor's node at `rank`, else -1."""
+        found = np.full(len(self.node_ids), -1, dtype=np.int64)
+        for index, parent in enumerate(self.parents.tolist()):  # parents come first
+            if self.taxonomy[int(self.node_ids[index])].rank == rank:
+                found[index] = index
+            elif parent >= 0:
+                found[index] = found[parent]
+        return found[self._class_nodes]
+
+    def best_branch(self, node_scores: np.ndarray) -> list[int]:
+        """Greedy descent: from the best root to the best child and on, as node indices.
+
+        Args:
+            node_scores: float64 [M], one photograph's row of `node_scores`.
+
+        The descent ends where a class that sits on an inner node outscores each of its children.
+        Source: the roll-up of iNaturalist's camera plugin (best branch from Life).
+        """
+        branch: list[int] = []
+        candidates = np.flatnonzero(self.parents == -1)
+        while len(candidates):
+            best = int(candidates[np.argmax(node_scores[candidates])])
+            if branch:
+                children = float(node_scores[candidates].sum())
+                own = float(node_scores[branch[-1]]) - children
+                if own > node_scores[best]:
+                    break
+            branch.append(best)
+            candidates = np.flatnonzero(self.parents == best)
+        return branch
+
+
+def _walk(
+    tree: Taxonomy, class_taxon_ids: Sequence[int]
+) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
+    """Number nodes and classes in depth-first order, so that a node's classes are one range."""
+    class_of = {taxon_id: position for position, taxon_id in enumerate(class_taxon_ids)}
+    children = tree.children()
+    order: list[int] = []
+    starts: list[int] = []
+    stops: list[int] = []
+    nodes: list[int] = []
+    parents: list[int] = []
+    stack = [(taxon_id, -1) for taxon_id in reversed(children.get(None, []))]
+    while stack:
+        item, parent = stack.pop()
+        if parent == _LEAVE:
+            stops[item] = len(order)  # here the item is the node's index, else a taxon id
+            continue
+        index = len(nodes)
+        nodes.append(item)
+        parents.append(parent)
+        starts.append(len(order))
+        stops.append(len(order))
+        if item in class_of:
+            order.append(class_of[item])
+        stack.append((index, _LEAVE))
+        stack.extend((child, index) for child in reversed(children.get(item, [])))
+    return order, starts, stops, nodes, parents
