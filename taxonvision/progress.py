@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,24 +16,28 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def _one(item: object) -> int:
+    return 1
+
+
 def track(
-    items: Iterable[T], total: int, description: str, unit: str = "photographs"
+    items: Iterable[T],
+    total: int,
+    description: str,
+    unit: str = "photographs",
+    size: Callable[[T], int] = _one,
 ) -> Iterator[T]:
     """Pass `items` on and show how many of `total` are done, how many a second, the time left.
 
-    An item counts for `len(item)` when it is a list (a batch), else for one.
+    `size` tells for how many an item counts: `len` for batches.
     """
-    if sys.stderr.isatty():
-        yield from _track_on_terminal(items, total, description, unit)
-    else:
-        yield from _track_in_lines(items, total, description, unit)
+    show = _track_on_terminal if sys.stderr.isatty() else _track_in_lines
+    yield from show(items, total, description, unit, size)
 
 
-def _size(item: object) -> int:
-    return len(item) if isinstance(item, list) else 1
-
-
-def _track_on_terminal(items: Iterable[T], total: int, description: str, unit: str) -> Iterator[T]:
+def _track_on_terminal(
+    items: Iterable[T], total: int, description: str, unit: str, size: Callable[[T], int]
+) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -50,17 +54,19 @@ def _track_on_terminal(items: Iterable[T], total: int, description: str, unit: s
         done = 0
         for item in items:
             yield item
-            done += _size(item)
+            done += size(item)
             rate = done / max(time.monotonic() - start, 1e-9)
             bar.update(task, completed=done, rate=f"{rate:.0f}/s")
 
 
-def _track_in_lines(items: Iterable[T], total: int, description: str, unit: str) -> Iterator[T]:
+def _track_in_lines(
+    items: Iterable[T], total: int, description: str, unit: str, size: Callable[[T], int]
+) -> Iterator[T]:
     start = last = time.monotonic()
     done = 0
     for item in items:
         yield item
-        done += _size(item)
+        done += size(item)
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES and done < total:
             rate = done / (now - start)

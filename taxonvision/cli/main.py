@@ -5,7 +5,8 @@ A command is a module of this package, loaded by name only when it is called, wi
 - a docstring whose first line is its summary,
 - `USAGE`, the line shown in its help, and `REQUIRED`, the flags that must be given,
 - `define(values)`, which defines its flags in its own `flags.FlagValues`,
-- `run(values, arguments)`, which calls the library and returns the exit code.
+- `run(values, arguments)`, which calls the library and returns the exit code,
+- `TAKES_ARGUMENTS = True` where words without dashes may follow the command.
 """
 
 from __future__ import annotations
@@ -61,7 +62,6 @@ def main(arguments: Sequence[str]) -> int:
     command = arguments[0]
     if command not in COMMANDS:
         return _fail(_unknown(f"there is no command {command!r}", command, COMMANDS))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
     try:
         return _run(command, arguments[1:])
     except AlreadyDone as done:
@@ -107,6 +107,8 @@ def _run(command: str, arguments: Sequence[str]) -> int:
     missing = [f"--{name}" for name in module.REQUIRED if values[name].value is None]
     if missing:
         raise UserError(f"`{command}` needs {' and '.join(missing)}; usage: {module.USAGE}")
+    if positional and not getattr(module, "TAKES_ARGUMENTS", False):
+        raise UserError(f"`{command}` takes no argument {positional[0]!r}; usage: {module.USAGE}")
     return module.run(values, positional)
 
 

@@ -1,0 +1,56 @@
+"""Opening whatever `--model` names: a model directory, a bundle or a bare TFLite file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from taxonvision.errors import UserError
+from taxonvision.runtime.bundle import is_bundle, open_bundle
+from taxonvision.runtime.contract import Contract
+from taxonvision.runtime.recognizer import Recognizer
+from taxonvision.runtime.tflite import TFLiteModel
+from taxonvision.taxonomy.classes import read_classes
+from taxonvision.taxonomy.tree import Taxonomy
+
+
+def open_recognizer(path: Path) -> Recognizer:
+    """Open a model directory or a bundle. TensorFlow is loaded only for the former."""
+    if is_bundle(path):
+        return open_bundle(path).recognizer()
+    if (path / "model.json").is_file():
+        from taxonvision.models.directory import open_model
+
+        return open_model(path).recognizer()
+    if not path.exists():
+        raise UserError(f"{path} does not exist; --model names a model directory or a bundle")
+    raise UserError(f"{path} is neither a model directory (model.json) nor a bundle (bundle.json)")
+
+
+def open_bare_tflite(path: Path, classes: Path, taxonomy: Taxonomy) -> Recognizer:
+    """Open a TFLite file whose output i is the class i of `classes`, a classes.csv."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    model = TFLiteModel(content, str(path))
+    taxon_ids = tuple(c.taxon_id for c in read_classes(classes))
+    if model.output.shape[-1] != len(taxon_ids):
+        raise UserError(
+            f"{path} answers {model.output.shape[-1]} scores and {classes} has "
+            f"{len(taxon_ids)} classes; they do not belong together"
+        )
+    unknown = [taxon_id for taxon_id in taxon_ids if taxon_id not in taxonomy]
+    if unknown:
+        raise UserError(f"{classes}: taxon {unknown[0]} is not in the catalog's taxonomy")
+    return Recognizer(
+        name=path.stem,
+        fingerprint=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        threads=model.threads,
+        contract=Contract(model.input.shape[1]),
+        class_taxon_ids=taxon_ids,
+        taxonomy=taxonomy.closure(taxon_ids),
+        names={},
+        score=model.run,
+    )

@@ -1,0 +1,114 @@
+"""A model names the photographs of a split; what it says is kept as results."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+import taxonvision
+from taxonvision.catalog.catalog import Catalog
+from taxonvision.errors import UserError
+from taxonvision.evaluation.metrics import accuracy_by_taxon, metrics
+from taxonvision.evaluation.report import write_results_report
+from taxonvision.evaluation.results import (
+    MANIFEST,
+    SCHEMA_VERSION,
+    keep,
+    read_scores,
+    write_scores,
+)
+from taxonvision.progress import track
+from taxonvision.runtime.recognizer import Recognizer
+from taxonvision.storage import Recipe, digest_of, publish, write_json
+from taxonvision.tables import write_csv
+from taxonvision.taxonomy.tree import Taxonomy, write_taxonomy
+
+_BATCH = 32
+_TIMED_PHOTOGRAPHS = 50
+
+
+def evaluate(
+    recognizer: Recognizer,
+    catalog: Catalog,
+    split: str,
+    out: Path,
+    recipe: Recipe,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Score all photographs of a split and write the results `out`.
+
+    Raises UserError when the split is empty or the model knows none of the catalog's taxa.
+    """
+    photos = catalog.photos(split)
+    if not len(photos):
+        counts = {name: catalog.manifest["counts"][name] for name in ("train", "val", "test")}
+        raise UserError(f"{catalog.folder} has no photograph in the split {split}: {counts}")
+    taxon_of_class = np.array([c.taxon_id for c in catalog.classes], np.int64)
+    truth = taxon_of_class[photos.class_ids]
+    if not np.isin(truth, recognizer.class_taxon_ids).any():
+        raise UserError(
+            f"{recognizer.name} knows none of the taxa in the split {split} of {catalog.folder}: "
+            "the taxon ids of model and catalog differ"
+        )
+    with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
+        known = recognizer.taxonomy
+        tree = Taxonomy([*known, *(taxon for taxon in catalog.taxonomy if taxon.taxon_id not in known)])
+        latency = _median_latency(recognizer, photos.paths[:_TIMED_PHOTOGRAPHS])
+        kept = keep(
+            photos.photo_ids,
+            truth,
+            _score(recognizer, photos.paths, split),
+            recognizer.roll_up,
+            recognizer.class_taxon_ids,
+        )
+        write_scores(partial / "scores.parquet", kept)
+        scores = read_scores(partial / "scores.parquet")
+        write_taxonomy(partial / "taxonomy.csv", tree)
+        figures = metrics(scores, tree)
+        write_json(partial / "metrics.json", figures)
+        by_taxon = accuracy_by_taxon(scores, tree)
+        write_csv(
+            partial / "taxa.csv",
+            ("taxon_id", "name", "photographs", "right", "top1"),
+            ((t.taxon_id, t.name, t.photographs, t.right, f"{t.top1:.4f}") for t in by_taxon),
+        )
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "made_by": recipe.as_json(),
+            "taxonvision": taxonvision.__version__,
+            "model": {
+                "name": recognizer.name,
+                "fingerprint": recognizer.fingerprint,
+                "bytes": recognizer.bytes,
+                "classes": len(recognizer.class_taxon_ids),
+            },
+            "catalog": catalog.fingerprint,
+            "split": split,
+            "median_latency_ms": latency,
+            "threads": recognizer.threads,
+            "fingerprint": digest_of([recognizer.fingerprint, catalog.fingerprint, split]),
+        }
+        write_json(partial / MANIFEST, manifest)
+        write_results_report(partial / "report.html", manifest, figures, by_taxon, scores, tree)
+
+
+def _score(recognizer: Recognizer, paths: list[Path], split: str) -> Iterator[np.ndarray]:
+    batches = recognizer.contract.read_batches(paths, _BATCH)
+    for batch in track(batches, len(paths), f"scoring {split}", size=len):
+        yield recognizer.score(batch)
+
+
+def _median_latency(recognizer: Recognizer, paths: list[Path]) -> float:
+    """Milliseconds that the model takes for one photograph, its decoding not counted."""
+    seconds = []
+    for batch in recognizer.contract.read_batches(paths, 1):
+        start = time.perf_counter()
+        recognizer.score(batch)
+        seconds.append(time.perf_counter() - start)
+    warm = seconds[len(seconds) // 5 :]
+    return round(1000 * statistics.median(warm), 3)

@@ -1,0 +1,67 @@
+"""Results and comparisons as one HTML page that opens offline, on a phone as on a desk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxonvision.evaluation.metrics import TaxonAccuracy, best_classes, is_right
+from taxonvision.evaluation.results import Scores
+from taxonvision.taxonomy.tree import Taxonomy
+
+_MOST_CONFUSED = 20
+
+
+def write_results_report(
+    path: Path,
+    manifest: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    by_taxon: Sequence[TaxonAccuracy],
+    scores: Scores,
+    taxonomy: Taxonomy,
+) -> None:
+    """Write the page of one model: headline figures, ranks, most frequent confusions, all taxa."""
+    _render(
+        path,
+        "results.html",
+        manifest=manifest,
+        figures=figures,
+        taxa=sorted(by_taxon, key=lambda taxon: (taxon.top1, taxon.name)),
+        confusions=_confusions(scores, taxonomy),
+    )
+
+
+def write_comparison_report(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the page of a comparison: one row a model."""
+    _render(path, "comparison.html", manifest=manifest)
+
+
+def _confusions(scores: Scores, taxonomy: Taxonomy) -> list[tuple[str, str, int]]:
+    """The most frequent pairs of true and wrongly given name, with their number."""
+    wrong = np.flatnonzero(~is_right(scores))
+    given = best_classes(scores)
+    pairs = Counter((int(scores.truth[i]), int(given[i])) for i in wrong)
+    return [
+        (taxonomy[true].name, taxonomy[best].name, count)
+        for (true, best), count in pairs.most_common(_MOST_CONFUSED)
+    ]
+
+
+def _render(path: Path, template: str, **values: Any) -> None:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("taxonvision.evaluation"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share: f"{share:.1%}"
+    environment.filters["points"] = lambda share: f"{100 * share:+.1f}"
+    environment.filters["megabytes"] = lambda count: f"{count / 1e6:.2f} MB"
+    path.write_text(environment.get_template(template).render(**values), encoding="utf-8")

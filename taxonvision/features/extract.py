@@ -1,0 +1,51 @@
+"""Every photograph goes through the frozen backbone once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from taxonvision.models.tflite import to_tflite
+from taxonvision.progress import track
+from taxonvision.runtime.contract import Contract
+from taxonvision.runtime.tflite import TFLiteModel
+
+_CPU_BATCH, _GPU_BATCH = 8, 128
+
+
+class FeatureExtractor:
+    """A frozen backbone, ready to run.
+
+    On a CPU it runs as a LiteRT float32 graph in batches of 8, three to four times as fast as
+    Keras; on a GPU by Keras.
+    """
+
+    def __init__(self, backbone: keras.Model, contract: Contract) -> None:
+        self._contract = contract
+        self.dimension = int(backbone.outputs[0].shape[-1])
+        self._batch, self._run = _runner(backbone)
+
+    def extract(self, paths: Sequence[Path], description: str) -> np.ndarray:
+        """The features of the photographs, float32 [n, D], in order.
+
+        Raises UserError for a photograph that can no longer be read.
+        """
+        features = np.empty((len(paths), self.dimension), np.float32)
+        batches = self._contract.read_batches(paths, self._batch)
+        done = 0
+        for batch in track(batches, len(paths), description, size=len):
+            features[done : done + len(batch)] = self._run(batch)
+            done += len(batch)
+        return features
+
+
+def _runner(backbone: keras.Model) -> tuple[int, Callable[[np.ndarray], np.ndarray]]:
+    """Batch size, and pixels uint8 [n, S, S, 3] to features float32 [n, D]."""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return _GPU_BATCH, lambda batch: np.asarray(backbone.predict_on_batch(batch), np.float32)
+    return _CPU_BATCH, TFLiteModel(to_tflite(backbone, _CPU_BATCH), "the backbone").run

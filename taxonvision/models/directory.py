@@ -1,0 +1,166 @@
+"""The model directory: the Keras model, its classes, tree and names, and how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import taxonvision
+from taxonvision.errors import UserError
+from taxonvision.models.engine import load_keras
+from taxonvision.runtime.contract import Contract
+from taxonvision.runtime.recognizer import Recognizer
+from taxonvision.storage import Recipe, read_manifest, write_json
+from taxonvision.tables import write_csv
+from taxonvision.taxonomy.classes import TaxonClass, read_classes, write_classes
+from taxonvision.taxonomy.names import Names, read_names, write_names
+from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy, write_taxonomy
+
+if TYPE_CHECKING:
+    import keras
+
+MANIFEST = "model.json"
+SCHEMA_VERSION = 1
+_KERAS_FILE = "model.keras"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model directory, opened; the Keras model is loaded on demand."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    classes: list[TaxonClass]
+    taxonomy: Taxonomy
+    names: Names
+
+    @property
+    def name(self) -> str:
+        """What the model calls itself."""
+        return str(self.manifest["name"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all weights and the classes."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def contract(self) -> Contract:
+        """How photographs become its input."""
+        return Contract(**self.manifest["contract"])
+
+    def load(self) -> keras.Model:
+        """The Keras model: float32 [N, S, S, 3], RGB 0–255, to probabilities [N, C].
+
+        Raises UserError when the file is damaged. No code from the file is run.
+        """
+        keras = load_keras()
+        path = self.folder / _KERAS_FILE
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{path} cannot be loaded as a Keras model: {reason}") from None
+
+    def recognizer(self) -> Recognizer:
+        """The model ready to score photographs by Keras."""
+        model = self.load()
+        return Recognizer(
+            name=self.name,
+            fingerprint=self.fingerprint,
+            bytes=(self.folder / _KERAS_FILE).stat().st_size,
+            threads=0,
+            contract=self.contract,
+            class_taxon_ids=tuple(c.taxon_id for c in self.classes),
+            taxonomy=self.taxonomy,
+            names=self.names,
+            score=lambda photographs: np.asarray(model.predict_on_batch(photographs), np.float32),
+        )
+
+
+def is_model(path: Path) -> bool:
+    """True when `path` is a model directory."""
+    return (path / MANIFEST).is_file()
+
+
+def open_model(folder: Path) -> Model:
+    """Open a model directory; UserError when it is none."""
+    manifest = read_manifest(folder, MANIFEST, "model", "train", SCHEMA_VERSION)
+    return Model(
+        folder=folder,
+        manifest=manifest,
+        classes=read_classes(folder / "classes.csv"),
+        taxonomy=read_taxonomy(folder / "taxonomy.csv"),
+        names=read_names(folder / "names.csv"),
+    )
+
+
+def write_model(
+    folder: Path,
+    model: keras.Model,
+    *,
+    name: str,
+    release: str,
+    recipe: Recipe,
+    contract: Contract,
+    classes: list[TaxonClass],
+    taxonomy: Taxonomy,
+    names: Names,
+    history: list[Mapping[str, float]],
+    facts: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Write a model directory into the existing `folder`; returns its manifest.
+
+    Args:
+        folder: where to write.
+        model: from float32 [N, S, S, 3] to probabilities [N, C].
+        name: what the model calls itself.
+        release: its version.
+        recipe: how it is made.
+        contract: how photographs become its input.
+        classes: class c is output c.
+        taxonomy: the tree; what has no class below it is left out.
+        names: common names; those of taxa left out are left out.
+        history: one mapping an epoch, with the same keys.
+        facts: what else `model.json` records: backbone, metrics, the catalog's fingerprint ...
+    """
+    model.save(folder / _KERAS_FILE)
+    write_classes(folder / "classes.csv", classes)
+    tree = taxonomy.closure(c.taxon_id for c in classes)
+    write_taxonomy(folder / "taxonomy.csv", tree)
+    kept = {
+        language: {taxon_id: text for taxon_id, text in by_taxon.items() if taxon_id in tree}
+        for language, by_taxon in names.items()
+    }
+    write_names(folder / "names.csv", kept)
+    columns = list(history[0]) if history else ["epoch"]
+    write_csv(folder / "history.csv", columns, ([row[c] for c in columns] for row in history))
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "version": release,
+        "parent": None,
+        "made_by": recipe.as_json(),
+        "contract": {"size": contract.size, "crop_ratio": contract.crop_ratio},
+        **facts,
+        "fingerprint": _fingerprint(model, classes),
+        "packages": {
+            "taxonvision": taxonvision.__version__,
+            **{package: version(package) for package in ("tensorflow", "keras", "numpy")},
+        },
+    }
+    write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def _fingerprint(model: keras.Model, classes: list[TaxonClass]) -> str:
+    digest = hashlib.sha256(repr([c.taxon_id for c in classes]).encode())
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()

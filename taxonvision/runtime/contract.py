@@ -1,0 +1,68 @@
+"""The preprocessing contract: the same pixels for training, Python, phone and browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from taxonvision.errors import UserError
+from taxonvision.parallel import map_in_order
+from taxonvision.photograph import PhotographError, read_upright
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Upright photograph to the pixels a graph reads.
+
+    The centre square, times `crop_ratio`, is resized to `size` × `size` with an antialiased
+    bilinear filter; RGB 0–255 goes into the graph, which scales inside.
+    """
+
+    size: int
+    crop_ratio: float = 1.0
+
+    def apply(self, image: Image.Image) -> np.ndarray:
+        """An upright RGB image of any size as uint8 [size, size, 3]."""
+        width, height = image.size
+        side = min(width, height) * self.crop_ratio
+        left, top = (width - side) / 2, (height - side) / 2
+        resized = image.resize(
+            (self.size, self.size),
+            Image.Resampling.BILINEAR,  # in Pillow it widens with the scale: antialiased
+            box=(left, top, left + side, top + side),
+        )
+        return np.asarray(resized)
+
+    def read(self, paths: Iterable[Path]) -> Iterator[np.ndarray | PhotographError]:
+        """Each photograph as uint8 [size, size, 3], or why it cannot be, in order, in threads."""
+
+        def read_one(path: Path) -> np.ndarray | PhotographError:
+            try:
+                return self.apply(read_upright(path))
+            except PhotographError as error:
+                return error
+
+        return map_in_order(read_one, paths)
+
+    def read_batches(self, paths: Sequence[Path], batch: int) -> Iterator[np.ndarray]:
+        """All photographs, uint8 [n, size, size, 3] with n ≤ `batch`, in order.
+
+        Raises UserError at the first that cannot be read: in a catalog all could be once.
+        """
+        pending: list[np.ndarray] = []
+        for path, pixels in zip(paths, self.read(paths), strict=True):
+            if isinstance(pixels, PhotographError):
+                raise UserError(
+                    f"{path} was usable when the catalog was made and is not now ({pixels}); "
+                    "put it back or ingest again"
+                )
+            pending.append(pixels)
+            if len(pending) == batch:
+                yield np.stack(pending)
+                pending = []
+        if pending:
+            yield np.stack(pending)

@@ -1,0 +1,94 @@
+"""A model of any kind, opened: pixels in, scores and names out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from taxonvision.runtime.contract import Contract
+from taxonvision.taxonomy.names import Names
+from taxonvision.taxonomy.rollup import RollUp
+from taxonvision.taxonomy.tree import Taxon, Taxonomy
+
+SHOWN_THRESHOLD = 0.7
+"""A taxon with a rolled-up score above this is named as sure: Seek shows score × 100 > 70."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A taxon with its score, a fraction of 1."""
+
+    taxon: Taxon
+    common_name: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one photograph.
+
+    Attributes:
+        suggestions: the best classes, best first.
+        branch: the best branch of the tree from the root on, with rolled-up scores.
+        sure: the finest taxon on the branch whose score is above the threshold, None if there is none.
+    """
+
+    suggestions: list[Suggestion]
+    branch: list[Suggestion]
+    sure: Suggestion | None
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """A model directory, a bundle or a bare TFLite file, opened.
+
+    Attributes:
+        name: what the model calls itself.
+        fingerprint: SHA-256 that names exactly these weights.
+        bytes: size of the model's file.
+        threads: threads the scorer uses, 0 where it decides itself.
+        contract: how photographs become its input.
+        class_taxon_ids: taxon id of each output, in the order of the scores.
+        taxonomy: the tree over them.
+        names: common names by language.
+        score: uint8 [N, size, size, 3] to float32 probabilities [N, C].
+    """
+
+    name: str
+    fingerprint: str
+    bytes: int
+    threads: int
+    contract: Contract
+    class_taxon_ids: tuple[int, ...]
+    taxonomy: Taxonomy
+    names: Names = field(repr=False)
+    score: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    threshold: float = SHOWN_THRESHOLD
+
+    @cached_property
+    def roll_up(self) -> RollUp:
+        """The arithmetic of the tree over this model's classes."""
+        return RollUp(self.taxonomy, self.class_taxon_ids)
+
+    def answer(self, scores: np.ndarray, top: int, language: str) -> Answer:
+        """Put one photograph's scores, float [C], into names."""
+        best = np.argsort(-scores, kind="stable")[:top]
+        node_scores = self.roll_up.node_scores(scores[None])[0]
+        branch = [
+            self._suggestion(int(self.roll_up.node_ids[node]), float(node_scores[node]), language)
+            for node in self.roll_up.best_branch(node_scores)
+        ]
+        return Answer(
+            suggestions=[
+                self._suggestion(self.class_taxon_ids[i], float(scores[i]), language) for i in best
+            ],
+            branch=branch,
+            sure=next((s for s in reversed(branch) if s.score > self.threshold), None),
+        )
+
+    def _suggestion(self, taxon_id: int, score: float, language: str) -> Suggestion:
+        common_name = self.names.get(language, {}).get(taxon_id, "")
+        return Suggestion(self.taxonomy[taxon_id], common_name, score)
