@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from taxonvision.errors import UserError
-from taxonvision.models.efficientnet_lite import VARIANTS, blocks
+from taxonvision.models.efficientnet_lite import blocks
 from taxonvision.models.torch_weights import read_torch_weights
 from taxonvision.storage import file_digest
 
@@ -36,10 +36,8 @@ def load_imagenet_weights(model: keras.Model) -> None:
 
     """
     if model.name != _VARIANT:
-        others = ", ".join(sorted(set(VARIANTS) - {_VARIANT}))
         raise UserError(
-            f"{model.name} has no ImageNet weights here: use {_VARIANT}, or --nopretrained for "
-            f"{others}"
+            f"{model.name} has no ImageNet weights here: use {_VARIANT}, or --nopretrained"
         )
     tensors = _verified_tensors()
     for layer, arrays in _assignments(tensors):
