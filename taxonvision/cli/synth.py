@@ -1,0 +1,71 @@
+"""Draw procedural butterflies: photographs, labels, tree and iNaturalist tables.
+
+The same seed gives the same files. `--layout=folder` writes photos/Family/Genus/Species with
+labels.csv, class_taxa.csv and taxonomy.csv; `--layout=open_data` writes photos/<photo_id> as the
+iNaturalist Open Data bucket has them. Both write observations.csv, photos.csv, taxa.csv and
+observers.csv.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxonvision import progress, storage
+from taxonvision.errors import UserError
+from taxonvision.synthetic.dataset import LAYOUTS, SynthOptions, write_dataset
+
+if TYPE_CHECKING:
+    from absl import flags
+
+USAGE = (
+    "taxonvision synth --out=DIR [--layout=folder|open_data] [--taxa=24] [--photos_per_taxon=40]"
+)
+REQUIRED = ("out",)
+SCHEMA_VERSION = 1
+
+
+def define(values: flags.FlagValues) -> None:
+    """The flags of `synth`."""
+    from absl import flags
+
+    flags.DEFINE_string("out", None, "the folder to write", flag_values=values)
+    flags.DEFINE_enum("layout", "folder", LAYOUTS, "how photographs lie", flag_values=values)
+    flags.DEFINE_integer("taxa", 24, "number of species", flag_values=values)
+    flags.DEFINE_integer("photos_per_taxon", 40, "photographs of each", flag_values=values)
+    flags.DEFINE_integer("size", 320, "side of a photograph in pixels", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "another seed, other species", flag_values=values)
+    flags.DEFINE_float("broken", 0.0, "share of the files to break, 0 to 1", flag_values=values)
+    flags.DEFINE_integer(
+        "empty_scenes", 0, "scenes without an organism, written to empty/", flag_values=values
+    )
+    flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
+
+
+def run(values: flags.FlagValues, arguments: list[str]) -> int:
+    """Draw the data set."""
+    if arguments:
+        raise UserError(f"`synth` takes flags only, not {arguments[0]!r}; usage: {USAGE}")
+    options = SynthOptions(
+        layout=values["layout"].value,
+        taxa=values["taxa"].value,
+        photos_per_taxon=values["photos_per_taxon"].value,
+        size=values["size"].value,
+        seed=values["seed"].value,
+        broken=values["broken"].value,
+        empty_scenes=values["empty_scenes"].value,
+    )
+    options.check()
+    out = Path(values["out"].value)
+    recipe = storage.Recipe("synth", options.recipe())
+    with storage.publish(out, "synth.json", recipe, overwrite=values["overwrite"].value) as partial:
+        counts = write_dataset(partial, options)
+        manifest = {"schema_version": SCHEMA_VERSION, "made_by": recipe.as_json(), **counts}
+        storage.write_json(partial / "synth.json", manifest)
+    spoilt = f" ({counts['broken']} of them broken)" if counts["broken"] else ""
+    empty = f", {counts['empty_scenes']} empty scenes" if counts["empty_scenes"] else ""
+    progress.say(
+        f"drew {counts['photos']} photographs{spoilt} of {counts['taxa']} species in "
+        f"{counts['genera']} genera and {counts['families']} families{empty}: {out}"
+    )
+    return 0
