@@ -97,22 +97,30 @@ def read_manifest(folder: Path, manifest: str, noun: str, made_by: str, schema: 
     return value
 
 
+def check_place(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) -> None:
+    """Raise when `out` must not be written.
+
+    AlreadyDone when it was made by the same recipe (its manifest holds the digest under `made_by`),
+    UserError when anything else stands there and `overwrite` is false.
+    """
+    if overwrite or not (out.exists() or out.is_symlink()):
+        return
+    if _digest_at(out / manifest) == recipe.digest:
+        raise AlreadyDone(str(out))
+    if not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(
+            f"{out} exists and was not made by this command with these flags and inputs; "
+            "choose another --out or add --overwrite"
+        )
+
+
 @contextlib.contextmanager
 def publish(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) -> Iterator[Path]:
     """Yield an empty folder that becomes `out` when the block ends well.
 
-    Raises AlreadyDone when `out` was made by the same recipe (its manifest holds the digest under
-    `made_by`), UserError when anything else stands there and `overwrite` is false. When the block
-    raises, also by Ctrl-C, `out` stays as it was.
+    Raises what `check_place` raises. When the block raises, also by Ctrl-C, `out` stays as it was.
     """
-    if not overwrite and (out.exists() or out.is_symlink()):
-        if _digest_at(out / manifest) == recipe.digest:
-            raise AlreadyDone(str(out))
-        if not (out.is_dir() and not any(out.iterdir())):
-            raise UserError(
-                f"{out} exists and was not made by this command with these flags and inputs; "
-                "choose another --out or add --overwrite"
-            )
+    check_place(out, manifest, recipe, overwrite=overwrite)
     with replacing(out) as partial:
         yield partial
 

@@ -69,8 +69,11 @@ class Model:
             raise UserError(f"{path} cannot be loaded as a Keras model: {reason}") from None
 
     def recognizer(self) -> Recognizer:
-        """The model ready to score photographs by Keras."""
-        model = self.load()
+        """The model, loaded and ready to score photographs by Keras."""
+        return self.recognizer_of(self.load())
+
+    def recognizer_of(self, model: keras.Model) -> Recognizer:
+        """The same for a Keras model that is loaded already."""
         return Recognizer(
             name=self.name,
             fingerprint=self.fingerprint,

@@ -54,6 +54,12 @@ class TFLiteModel:
         self._input_index = inputs[0]["index"]
         self._output_index = outputs[0]["index"]
 
+    @property
+    def signature(self) -> tuple[str, list[str]]:
+        """The name of the graph's first signature and of its inputs."""
+        name, tensors = next(iter(self._interpreter.get_signature_list().items()))
+        return name, list(tensors["inputs"])
+
     def run(self, photographs: np.ndarray) -> np.ndarray:
         """Pixels 0–255 [N, S, S, 3], uint8, to the output float32 [N, C]."""
         batch = self.input.shape[0]

@@ -1,0 +1,171 @@
+"""Golden photographs: pictures with the scores that every client of a bundle must find.
+
+PNGs of the contract's size judge a client's tensors exactly; JPEGs, some of them turned by EXIF,
+judge its decoding and preprocessing within a tolerance.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from taxonvision.catalog.catalog import Catalog, Photos
+from taxonvision.photograph import PhotographError, read_upright
+from taxonvision.runtime.contract import Contract
+from taxonvision.synthetic.render import draw_photograph
+from taxonvision.synthetic.species import make_species
+
+PHOTOGRAPHS = 5
+OPEN_LICENSES = frozenset({"cc0", "cc0-1.0", "pdm", "public domain"})
+ATTRIBUTION_LICENSES = frozenset(
+    {"cc-by", "cc-by-sa"}
+    | {f"cc-by{sa}-{v}" for sa in ("", "-sa") for v in ("1.0", "2.0", "2.5", "3.0", "4.0")}
+)
+"""Licences under which a picture may travel with an app, commercial ones included."""
+
+_CANDIDATES = 40
+_LONG_SIDE = 640
+_JPEG_QUALITY = 90
+_EXIF_ORIENTATION = 0x0112
+# How a JPEG's pixels are turned so that the EXIF orientation turns them back.
+_TURNED = {1: None, 6: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_180}
+
+
+@dataclass(frozen=True)
+class GoldenFile:
+    """One file: its name in the bundle, its bytes, and whose picture it is.
+
+    `exact` files are PNGs that are the model's input pixel by pixel.
+    """
+
+    name: str
+    content: bytes
+    exact: bool
+    license: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    image: Image.Image
+    license: str
+    attribution: str
+
+
+def make_golden_files(
+    catalog: Catalog,
+    contract: Contract,
+    score: Callable[[np.ndarray], np.ndarray],
+    seed: int,
+) -> list[GoldenFile]:
+    """Five pictures as PNGs, three of them as JPEGs too.
+
+    Photographs of the catalog are used where their licence allows it, those of the splits test and
+    val first; synthetic ones fill up. Of the candidates those are chosen of which the model is
+    surest, each of another name if possible: a close call between two names would say nothing
+    about a client.
+
+    Args:
+        catalog: where the photographs come from.
+        contract: how they become pixels.
+        score: uint8 [n, S, S, 3] to probabilities [n, C], by the full model.
+        seed: draws the candidates and the synthetic pictures.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = _surest(list(_licensed(catalog, rng)), contract, score, PHOTOGRAPHS)
+    if len(chosen) < PHOTOGRAPHS:
+        drawn = list(_synthetic(seed))
+        chosen += _surest(drawn, contract, score, PHOTOGRAPHS - len(chosen))
+    files = []
+    for number, picture in enumerate(chosen, start=1):
+        pixels = Image.fromarray(contract.apply(picture.image))
+        credit = (picture.license, picture.attribution)
+        files.append(GoldenFile(f"golden/{number}.png", _png(pixels), True, *credit))
+    for (orientation, turn), (number, picture) in zip(
+        _TURNED.items(), enumerate(chosen, start=1), strict=False
+    ):
+        content = _jpeg(picture.image, orientation, turn)
+        credit = (picture.license, picture.attribution)
+        files.append(
+            GoldenFile(f"golden/{number}_exif{orientation}.jpg", content, False, *credit)
+        )
+    return files
+
+
+def may_travel(license: str, attribution: str) -> bool:
+    """Whether a picture under this licence may be in a bundle that goes into any app."""
+    known = license.strip().lower()
+    return known in OPEN_LICENSES or (known in ATTRIBUTION_LICENSES and bool(attribution.strip()))
+
+
+def _licensed(catalog: Catalog, rng: np.random.Generator) -> Iterator[_Candidate]:
+    found = 0
+    for split in ("test", "val", "train"):
+        photos = catalog.photos(split)
+        allowed = [
+            i for i in range(len(photos)) if may_travel(photos.licenses[i], photos.attributions[i])
+        ]
+        for index in rng.permutation(allowed).tolist():
+            if found >= _CANDIDATES:
+                return
+            image = _readable(photos, index)
+            if image is not None:
+                found += 1
+                yield _Candidate(image, photos.licenses[index], photos.attributions[index])
+
+
+def _readable(photos: Photos, index: int) -> Image.Image | None:
+    try:
+        return read_upright(photos.paths[index])
+    except PhotographError:  # deleted since the catalog was made; others will do
+        return None
+
+
+def _synthetic(seed: int) -> Iterator[_Candidate]:
+    for number, species in enumerate(make_species(PHOTOGRAPHS * 2, seed)):
+        for variant in range(2):
+            rng = np.random.default_rng([seed, number, variant])
+            image = draw_photograph(species, rng, _LONG_SIDE)
+            yield _Candidate(image, "CC0-1.0", "synthetic picture by taxonvision")
+
+
+def _surest(
+    candidates: list[_Candidate],
+    contract: Contract,
+    score: Callable[[np.ndarray], np.ndarray],
+    wanted: int,
+) -> list[_Candidate]:
+    """The candidates with the widest gap between best and second score, of different names first."""
+    if not candidates:
+        return []
+    scores = score(np.stack([contract.apply(candidate.image) for candidate in candidates]))
+    ordered = np.sort(scores, axis=1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    best = scores.argmax(axis=1)
+    seen: set[int] = set()
+    first, again = [], []
+    for index in np.argsort(-margins, kind="stable").tolist():
+        (again if int(best[index]) in seen else first).append(index)
+        seen.add(int(best[index]))
+    return [candidates[index] for index in (first + again)[:wanted]]
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _jpeg(image: Image.Image, orientation: int, turn: Image.Transpose | None) -> bytes:
+    small = image.copy()
+    small.thumbnail((_LONG_SIDE, _LONG_SIDE), Image.Resampling.LANCZOS)
+    exif = Image.Exif()
+    exif[_EXIF_ORIENTATION] = orientation
+    turned = small if turn is None else small.transpose(turn)
+    buffer = io.BytesIO()
+    turned.save(buffer, "JPEG", quality=_JPEG_QUALITY, exif=exif)
+    return buffer.getvalue()

@@ -1,0 +1,48 @@
+"""MODEL_CARD.md: what the model in a bundle is, for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from taxonvision.models.directory import Model
+
+
+def model_card(model: Model, manifest: Mapping[str, Any]) -> str:
+    """The card as Markdown, from the model and its bundle.json."""
+    ranks = Counter(c.rank for c in model.classes if c.status == "active")
+    classes = ", ".join(f"{count} {rank}" for rank, count in ranks.most_common())
+    accuracy = model.manifest["metrics"].get("val_accuracy")
+    agreement = manifest["agreement"]
+    credits_ = sorted({f"{g['attribution']} ({g['license']})" for g in manifest["golden"]})
+    lines = [
+        f"# {_plain(model.name)}",
+        "",
+        f"Names living things on photographs: {manifest['model']['classes']} classes ({classes}).",
+        "",
+        f"- Version: {manifest['version']}",
+        f"- Backbone: {manifest['source']['backbone']}, frozen; the head was trained",
+        f"- Quantisation: {manifest['quantization']}, {manifest['model']['bytes'] / 1e6:.2f} MB",
+        f"- Input: {manifest['input']['dtype']} {manifest['input']['shape']}, RGB 0–255",
+        "- Output: probabilities; add them up along taxonomy.csv for genus, family and so on",
+    ]
+    if accuracy is not None:
+        lines.append(f"- Full model, validation photographs: top-1 {accuracy:.1%}")
+    lines += [
+        f"- Against the full model on the golden photographs: same name on "
+        f"{agreement['same_name']} of {agreement['photographs']}, "
+        f"largest difference of a score {agreement['largest_difference']:.4f}",
+        "",
+        "The model names every picture, also of things it never saw. Treat low scores as "
+        "\"not sure\", and tell users so.",
+        "",
+        "Golden photographs: " + "; ".join(map(_plain, credits_)) + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Text without line breaks and Markdown's brackets and angle brackets."""
+    return " ".join(text.translate(str.maketrans(dict.fromkeys("<>[]`", " "))).split())
