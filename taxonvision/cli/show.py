@@ -19,7 +19,8 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    print(f"\n{title}")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = index > 0 and all(row[index][:1] in "0123456789+-–" for row in rows)
         table.add_column(Text(column), justify="right" if numeric else "left")
