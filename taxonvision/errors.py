@@ -1,4 +1,4 @@
-"""Failures that a user can act on, each one clear sentence; anything else that is raised is a bug."""
+"""Failures that a user can act on, each one clear sentence; all else that is raised is a bug."""
 
 
 class UserError(Exception):

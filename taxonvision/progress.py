@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: a live bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work on stderr: a live bar on a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 

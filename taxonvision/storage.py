@@ -127,7 +127,7 @@ def publish(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) -> Ite
 
 @contextlib.contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """Yield an empty folder `OUT.partial` that takes the place of `out` when the block ends well."""
+    """Yield an empty folder `OUT.partial` that takes `out`'s place when the block ends well."""
     partial = out.with_name(out.name + ".partial")
     try:
         if partial.exists():
@@ -145,7 +145,7 @@ def replacing(out: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path`; the file written there takes its place when the block ends well."""
+    """Yield a path beside `path`; the file written there takes its place when all ends well."""
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

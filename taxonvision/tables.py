@@ -3,45 +3,79 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from taxonvision.errors import UserError
 
+_LARGEST = 2**63 - 1  # ids and counts live in int64 columns
 
-def read_csv(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The rows of a comma-separated UTF-8 table with a header line.
+
+class Row(dict[str, str]):
+    """The cells of a row by column; `line` is the line of the file on which it begins."""
+
+    def __init__(self, cells: Iterable[tuple[str, str]], line: int) -> None:
+        super().__init__(cells)
+        self.line = line
+
+
+def read_csv(path: Path, required: Sequence[str] = ()) -> list[Row]:
+    """The rows of a comma-separated UTF-8 table with a header line; blank lines are passed over.
 
     Cells are stripped of outer spaces; a missing cell is "". Raises UserError with file and line
-    for a missing file or column, a row longer than the header, a NUL byte or invalid UTF-8.
+    for a missing file or column, a column named twice, a row longer than the header, a NUL byte or
+    invalid UTF-8.
     """
     rows = []
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="", restval="", strict=True)
-            columns = [column.strip() for column in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            missing = [column for column in required if column not in columns]
-            if missing:
+        columns = [column.strip() for column in next(reader, [])]
+        missing = [column for column in required if column not in columns]
+        if missing:
+            raise UserError(
+                f"{path} has no column {' or '.join(missing)}; it has: {', '.join(columns)}"
+            )
+        named = [column for column in columns if column]
+        twice = [column for column in named if named.count(column) > 1]
+        if twice:
+            raise UserError(f"{path}, line 1: the column {twice[0]} is there twice")
+        line = reader.line_num + 1
+        for cells in reader:
+            if len(cells) > len(columns):
                 raise UserError(
-                    f"{path} has no column {' or '.join(missing)}; it has: {', '.join(columns)}"
+                    f"{path}, line {line}: more cells than the header has columns; "
+                    "put values that hold a comma in double quotes"
                 )
-            for row in reader:
-                if "" in row and "" not in columns:
-                    raise UserError(
-                        f"{path}, line {reader.line_num}: more cells than the header has columns; "
-                        "put values that hold a comma in double quotes"
-                    )
-                rows.append({key: value.strip() for key, value in row.items()})
+            if cells:
+                cells += [""] * (len(columns) - len(cells))
+                rows.append(Row(zip(columns, map(str.strip, cells), strict=True), line))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path}, line {max(reader.line_num, 1)}: {error}") from None
+    return rows
+
+
+def _text(path: Path) -> str:
+    """The text of a table without its byte order mark."""
+    try:
+        content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num + 1}: {error}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    return rows
+    nul = content.find(b"\0")
+    if nul >= 0:
+        raise UserError(f"{path}, line {_line_at(content, nul)}: a NUL byte; save it as UTF-8")
+    try:
+        return content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = _line_at(content, error.start)
+        raise UserError(f"{path}, line {line}: not UTF-8; save it as UTF-8") from None
+
+
+def _line_at(content: bytes, position: int) -> int:
+    return content.count(b"\n", 0, position) + 1
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -52,11 +86,14 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
         writer.writerows(rows)
 
 
-def integer(row: dict[str, str], column: str, path: Path, line: int) -> int:
+def integer(row: Row, column: str, path: Path) -> int:
     """The whole number in a cell; UserError with file and line when it is none."""
     try:
-        return int(row[column])
+        value = int(row[column])
     except ValueError:
         raise UserError(
-            f"{path}, line {line}: {column} must be a whole number, not {row[column]!r}"
+            f"{path}, line {row.line}: {column} must be a whole number, not {row[column]!r}"
         ) from None
+    if abs(value) > _LARGEST:
+        raise UserError(f"{path}, line {row.line}: {column} is too large: {row[column]}")
+    return value

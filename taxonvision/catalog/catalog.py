@@ -122,7 +122,7 @@ def open_catalog(folder: Path) -> Catalog:
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over what a model learns from: content, label and split of each photograph, the tree."""
+    """SHA-256 over what a model learns from: the photographs, their labels and splits, the tree."""
     import duckdb
 
     digest = hashlib.sha256()

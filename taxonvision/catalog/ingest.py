@@ -184,10 +184,9 @@ def _write_eligibility(
             if usable
             else f"not included: none of its {photographs} photographs can be used"
         )
+        included = "true" if usable else "false"
+        rejected = photographs - usable
         rows.append(
-            (
-                taxon_id, taxon.name, taxon.rank, photographs, photographs - usable, *counts,
-                "true" if usable else "false", reason,
-            )  # fmt: skip
+            (taxon_id, taxon.name, taxon.rank, photographs, rejected, *counts, included, reason)
         )
-    write_csv(path, ELIGIBILITY_COLUMNS, sorted(rows, key=lambda row: row[1:2] + row[0:1]))
+    write_csv(path, ELIGIBILITY_COLUMNS, sorted(rows, key=lambda row: (row[1], row[0])))

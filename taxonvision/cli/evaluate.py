@@ -26,9 +26,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "model", None, "model directory, bundle or .tflite file", flag_values=values
     )
-    flags.DEFINE_string(
-        "classes", None, "classes.csv of a bare .tflite file", flag_values=values
-    )
+    flags.DEFINE_string("classes", None, "classes.csv of a bare .tflite file", flag_values=values)
     flags.DEFINE_string("catalog", None, "the catalog with the photographs", flag_values=values)
     flags.DEFINE_enum("split", "test", SPLITS, "which photographs", flag_values=values)
     flags.DEFINE_string("out", None, "the results to write", flag_values=values)

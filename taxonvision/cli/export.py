@@ -46,9 +46,7 @@ def define(values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=values,
     )
-    flags.DEFINE_integer(
-        "seed", 0, "draws calibration and golden photographs", flag_values=values
-    )
+    flags.DEFINE_integer("seed", 0, "draws calibration and golden photographs", flag_values=values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
 
 
@@ -66,9 +64,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     from taxonvision.export.export import ExportOptions, export
 
     inputs = {"model": model.fingerprint, "catalog": catalog.fingerprint}
-    options = ExportOptions(
-        names, values.input_type, values.calibration_photographs, values.seed
-    )
+    options = ExportOptions(names, values.input_type, values.calibration_photographs, values.seed)
     recipes = {name: recipe_of("export", values, {**inputs, "quantize": name}) for name in names}
     for place in export(model, catalog, options, out, recipes, overwrite=values.overwrite):
         size = (place / "model.tflite").stat().st_size

@@ -48,12 +48,8 @@ def define(values: flags.FlagValues) -> None:
         "ranks of the folder levels, as family,genus,species; empty: the last is species",
         flag_values=values,
     )
-    flags.DEFINE_string(
-        "license", "", "licence of all photographs, as CC0-1.0", flag_values=values
-    )
-    flags.DEFINE_string(
-        "attribution", "", "line of credit of all photographs", flag_values=values
-    )
+    flags.DEFINE_string("license", "", "licence of all photographs, as CC0-1.0", flag_values=values)
+    flags.DEFINE_string("attribution", "", "line of credit of all photographs", flag_values=values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
 
 

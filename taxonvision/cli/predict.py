@@ -41,9 +41,7 @@ def define(values: flags.FlagValues) -> None:
         "format", "table", ["table", "json", "jsonl", "csv"], "how to answer", flag_values=values
     )
     flags.DEFINE_string("out", None, "file for the answer instead of stdout", flag_values=values)
-    flags.DEFINE_integer(
-        "top", 5, "suggestions a photograph", lower_bound=1, flag_values=values
-    )
+    flags.DEFINE_integer("top", 5, "suggestions a photograph", lower_bound=1, flag_values=values)
     flags.DEFINE_string(
         "language", "en", "language of the common names, as en or de", flag_values=values
     )

@@ -28,9 +28,7 @@ def define(values: flags.FlagValues) -> None:
         "efficientnet_lite0 to 4, a network of keras.applications, or hub:PRESET of keras-hub",
         flag_values=values,
     )
-    flags.DEFINE_bool(
-        "pretrained", True, "start from the published weights", flag_values=values
-    )
+    flags.DEFINE_bool("pretrained", True, "start from the published weights", flag_values=values)
     flags.DEFINE_enum(
         "train", "head", ["head"], "what is trained; the rest is frozen", flag_values=values
     )

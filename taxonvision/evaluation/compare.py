@@ -55,7 +55,7 @@ def compare(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Compare candidates with a reference and write the comparison `out`; the reference comes first.
+    """Compare candidates with a reference and write the comparison `out`, the reference first.
 
     Raises UserError when they were not evaluated on the same photographs.
     """
@@ -64,9 +64,13 @@ def compare(
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         everyone = [reference, *candidates]
         names = _names([results.folder for results in everyone])
-        rows = [_row(name, reference, results) for name, results in zip(names, everyone, strict=True)]
+        rows = [
+            _row(name, reference, results) for name, results in zip(names, everyone, strict=True)
+        ]
         values = [asdict(row) for row in rows]
-        write_csv(partial / "comparison.csv", list(values[0]), (row.values() for row in values))
+        write_csv(
+            partial / "comparison.csv", list(values[0]), (list(row.values()) for row in values)
+        )
         manifest: Mapping[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "made_by": recipe.as_json(),

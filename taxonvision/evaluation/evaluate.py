@@ -57,7 +57,9 @@ def evaluate(
         )
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         known = recognizer.taxonomy
-        tree = Taxonomy([*known, *(taxon for taxon in catalog.taxonomy if taxon.taxon_id not in known)])
+        tree = Taxonomy(
+            [*known, *(taxon for taxon in catalog.taxonomy if taxon.taxon_id not in known)]
+        )
         latency = _median_latency(recognizer, photos.paths[:_TIMED_PHOTOGRAPHS])
         kept = keep(
             photos.photo_ids,

@@ -34,7 +34,7 @@ def best_classes(scores: Scores) -> np.ndarray:
 
 
 def is_right(scores: Scores, top: int = 1) -> np.ndarray:
-    """bool [n]: whether the truth is among the `top` best classes, `top` at most 5."""
+    """Bool [n]: whether the truth is among the `top` best classes, `top` at most 5."""
     right = np.zeros(len(scores), bool)
     starts, stops = scores.classes.starts[:-1], scores.classes.starts[1:]
     for place in range(top):

@@ -1,8 +1,8 @@
-"""Results: what a model says of each photograph of a split, kept so that nothing is scored twice."""
+"""Results: what a model says of each photograph of a split, kept so that none is scored twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ ALWAYS_KEPT = 5
 
 @dataclass(frozen=True)
 class Ragged:
-    """Taxa with scores by photograph, best first; those of photograph i are [starts[i]:starts[i+1]].
+    """Taxa with scores by photograph, best first; photograph i has [starts[i]:starts[i + 1]].
 
     Attributes:
         starts: int64 [n + 1].
@@ -171,9 +171,7 @@ def read_scores(path: Path) -> Scores:
     import duckdb
 
     with duckdb.connect() as connection:
-        connection.execute(
-            "CREATE TABLE scores AS SELECT * FROM read_parquet(?)", [str(path)]
-        )
+        connection.execute("CREATE TABLE scores AS SELECT * FROM read_parquet(?)", [str(path)])
         columns = connection.execute(
             "SELECT photo_id, true_taxon_id, true_score, rest, len(taxon_ids) AS classes,"
             " len(ancestor_ids) AS inner_nodes FROM scores ORDER BY rowid"

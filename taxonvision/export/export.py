@@ -23,7 +23,7 @@ from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.storage import Recipe, check_place, publish
 
 MAX_DIFFERENCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.5, "int8": 0.5}
-"""How far a golden photograph's score may be from the full model's; beyond it the bundle is refused.
+"""How far a golden photograph's score may be from the full model's before a bundle is refused.
 
 A score near one half moves far when its logit moves a little, so the bounds for 8 bits are wide:
 they catch a broken graph, not a slightly worse one. `taxonvision compare` measures the latter.

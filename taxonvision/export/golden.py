@@ -90,9 +90,7 @@ def make_golden_files(
     ):
         content = _jpeg(picture.image, orientation, turn)
         credit = (picture.license, picture.attribution)
-        files.append(
-            GoldenFile(f"golden/{number}_exif{orientation}.jpg", content, False, *credit)
-        )
+        files.append(GoldenFile(f"golden/{number}_exif{orientation}.jpg", content, False, *credit))
     return files
 
 
@@ -139,7 +137,7 @@ def _surest(
     score: Callable[[np.ndarray], np.ndarray],
     wanted: int,
 ) -> list[_Candidate]:
-    """The candidates with the widest gap between best and second score, of different names first."""
+    """The candidates with the widest gap between the two best scores, of different names first."""
     if not candidates:
         return []
     scores = score(np.stack([contract.apply(candidate.image) for candidate in candidates]))
@@ -147,7 +145,8 @@ def _surest(
     margins = ordered[:, -1] - ordered[:, -2]
     best = scores.argmax(axis=1)
     seen: set[int] = set()
-    first, again = [], []
+    first: list[int] = []
+    again: list[int] = []
     for index in np.argsort(-margins, kind="stable").tolist():
         (again if int(best[index]) in seen else first).append(index)
         seen.add(int(best[index]))

@@ -35,7 +35,7 @@ def model_card(model: Model, manifest: Mapping[str, Any]) -> str:
         f"largest difference of a score {agreement['largest_difference']:.4f}",
         "",
         "The model names every picture, also of things it never saw. Treat low scores as "
-        "\"not sure\", and tell users so.",
+        '"not sure", and tell users so.',
         "",
         "Golden photographs: " + "; ".join(map(_plain, credits_)) + ".",
         "",
@@ -45,4 +45,4 @@ def model_card(model: Model, manifest: Mapping[str, Any]) -> str:
 
 def _plain(text: str) -> str:
     """Text without line breaks and Markdown's brackets and angle brackets."""
-    return " ".join(text.translate(str.maketrans(dict.fromkeys("<>[]`", " "))).split())
+    return " ".join("".join(" " if c in "<>[]`" else c for c in text).split())

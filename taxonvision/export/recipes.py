@@ -16,8 +16,8 @@ INPUT_TYPES = ("uint8", "float32")
 _PHOTOGRAPHS_A_CALL = 10
 
 Recipe = Callable[[bytes, np.ndarray, str], bytes]
-"""A float32 graph with float32 input, calibration photographs uint8 [n, S, S, 3] and the type of the
-input to the quantised graph."""
+"""Takes a float32 graph, calibration photographs uint8 [n, S, S, 3] and the type of the quantised
+graph's input; the float graph has that type too, except for int8, whose float graph reads float32."""
 
 
 def float32(graph: bytes, calibration: np.ndarray, input_type: str) -> bytes:

@@ -33,7 +33,7 @@ class Golden:
     """A photograph in the bundle with the scores that every client must find.
 
     Attributes:
-        file: its name in the bundle; a PNG of the contract's size is judged more strictly than a JPEG.
+        file: its name in the bundle.
         tolerance: how far a score may differ, as a fraction of 1.
         top: taxon id to score of the best taxa, best first.
         license: licence of the photograph.

@@ -33,7 +33,7 @@ class Answer:
     Attributes:
         suggestions: the best classes, best first.
         branch: the best branch of the tree from the root on, with rolled-up scores.
-        sure: the finest taxon on the branch whose score is above the threshold, None if there is none.
+        sure: the finest taxon on the branch whose score is above the threshold, if there is one.
     """
 
     suggestions: list[Suggestion]

@@ -26,16 +26,22 @@ class TaxonClass:
 
 
 def read_classes(path: Path) -> list[TaxonClass]:
-    """The classes in order of their id; UserError when the ids are not 0, 1, 2 ... or repeat a taxon."""
+    """The classes by id; UserError when the ids do not count 0, 1, 2 ... or a taxon is repeated."""
     classes = []
     for line, row in enumerate(read_csv(path, COLUMNS), start=2):
         if row["status"] not in STATUSES:
             raise UserError(
                 f"{path}, line {line}: status must be active or retired, not {row['status']!r}"
             )
-        numbers = [integer(row, column, path, line) for column in ("class_id", "taxon_id")]
         classes.append(
-            TaxonClass(*numbers, row["name"], row["rank"], row["status"], row["since"])
+            TaxonClass(
+                class_id=integer(row, "class_id", path, line),
+                taxon_id=integer(row, "taxon_id", path, line),
+                name=row["name"],
+                rank=row["rank"],
+                status=row["status"],
+                since=row["since"],
+            )
         )
     classes.sort(key=lambda c: c.class_id)
     if [c.class_id for c in classes] != list(range(len(classes))):

@@ -50,7 +50,7 @@ class RollUp:
         return np.array(at_rank, dtype=np.int64)
 
     def class_nodes_at(self, rank: str) -> np.ndarray:
-        """int64 [C]: for each class the index of its own or its ancestor's node at `rank`, else -1."""
+        """For each class its own or its ancestor's node at `rank`, else -1: int64 [C]."""
         found = np.full(len(self.node_ids), -1, dtype=np.int64)
         for index, parent in enumerate(self.parents.tolist()):  # parents come first
             if self.taxonomy[int(self.node_ids[index])].rank == rank:

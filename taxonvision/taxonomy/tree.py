@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,18 +106,20 @@ class Taxonomy:
 def read_taxonomy(path: Path) -> Taxonomy:
     """The tree in a `taxonomy.csv`; UserError names file and line of what is wrong."""
     taxa = []
-    for line, row in enumerate(read_csv(path, COLUMNS), start=2):
+    for row in read_csv(path, COLUMNS):
         parent = row["parent_taxon_id"]
         try:
             level = float(row["rank_level"])
         except ValueError:
+            level = math.nan
+        if not math.isfinite(level):
             raise UserError(
-                f"{path}, line {line}: rank_level must be a number, not {row['rank_level']!r}"
-            ) from None
+                f"{path}, line {row.line}: rank_level must be a number, not {row['rank_level']!r}"
+            )
         taxa.append(
             Taxon(
-                taxon_id=integer(row, "taxon_id", path, line),
-                parent_taxon_id=integer(row, "parent_taxon_id", path, line) if parent else None,
+                taxon_id=integer(row, "taxon_id", path),
+                parent_taxon_id=integer(row, "parent_taxon_id", path) if parent else None,
                 rank=row["rank"],
                 name=row["name"],
                 rank_level=level,

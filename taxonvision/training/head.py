@@ -75,7 +75,7 @@ def fit_head(
     )
     data = _batches(features, labels, mean, deviation, options.batch_size, options.seed)
     held_out = validation and _batches(*validation, mean, deviation, batch_size=1024)
-    history = []
+    history: list[Mapping[str, float]] = []
     for epoch in track(range(options.epochs), options.epochs, "fitting the head", unit="epochs"):
         log = model.fit(
             data,

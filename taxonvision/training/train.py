@@ -69,9 +69,7 @@ def train(
             if len(held_out)
             else None
         )
-        head = fit_head(
-            features, photos.class_ids, len(catalog.classes), options.head, validation
-        )
+        head = fit_head(features, photos.class_ids, len(catalog.classes), options.head, validation)
         last = {name: float(value) for name, value in head.history[-1].items()}
         return write_model(
             partial,

@@ -101,9 +101,8 @@ def listing_digest(root: Path, options: FolderOptions) -> str:
     """SHA-256 over the names, sizes and times of all files, and the bytes of the tables."""
     digest = hashlib.sha256(repr(root.absolute()).encode("utf-8", "surrogateescape"))
     for path, entry in sorted(_entries(root), key=lambda item: item[0]):
-        if isinstance(entry, os.stat_result):
-            entry = (entry.st_size, entry.st_mtime_ns)
-        digest.update(repr((path, entry)).encode("utf-8", "surrogateescape"))
+        seen = entry if isinstance(entry, str) else (entry.st_size, entry.st_mtime_ns)
+        digest.update(repr((path, seen)).encode("utf-8", "surrogateescape"))
     for table in (options.labels, options.taxa, options.taxonomy):
         digest.update(table.read_bytes() if table and table.is_file() else b"-")
     return digest.hexdigest()
@@ -114,8 +113,10 @@ def _entries(root: Path) -> Iterator[tuple[str, os.stat_result | str]]:
 
     Folders are yielded with a slash at the end. A link back to a folder above is a loop.
     """
-    start = os.stat(root)
-    pending = [("", root, ((start.st_dev, start.st_ino),))]
+    start = root.stat()
+    pending: list[tuple[str, Path, tuple[tuple[int, int], ...]]] = [
+        ("", root, ((start.st_dev, start.st_ino),))
+    ]
     while pending:
         prefix, folder, above = pending.pop()
         try:
@@ -185,8 +186,9 @@ def _labels_of_table(table: Path, photos: list[str]) -> tuple[dict[str, _Label],
         where = f"{table.name}, line {line}"
         split = split_named(row.get("split", ""))
         if row.get("split") and split is None:
-            raise UserError(f"{table}, line {line}: split must be train, val or test, "
-                            f"not {row['split']!r}")
+            raise UserError(
+                f"{table}, line {line}: split must be train, val or test, not {row['split']!r}"
+            )
         if path in lines:
             rejects.append(Reject(path, f"{where}: listed before, in line {lines[path]}"))
             continue
@@ -225,7 +227,7 @@ def _labels_of_folders(
 def _refuse_empty_classes(root: Path, files: _Files, class_level: int) -> None:
     """UserError for a class folder without a file that is, or claims to be, a photograph."""
     paths = files.photos + [reject.path for reject in files.rejects]
-    filled = set()
+    filled: set[tuple[str, ...]] = set()
     for path in paths:
         names = tuple(path.split("/")[class_level:-1])
         filled.update(names[:depth] for depth in range(len(names) + 1))
@@ -271,13 +273,14 @@ def _hashed_taxa(
         ids[node] = _hashed_id(node, taken)
         taken.add(ids[node])
     taxa = [
-        Taxon.of_rank(ids[node], ids.get(node[:-1]), ranks[node], node[-1]) for node in sorted(ranks)
+        Taxon.of_rank(ids[node], ids.get(node[:-1]), ranks[node], node[-1])
+        for node in sorted(ranks)
     ]
     return Taxonomy(taxa), ids
 
 
 def _hashed_id(node: tuple[str, ...], taken: set[int]) -> int:
-    """A positive id below 2³¹ from the path of names; a collision is hashed again with a counter."""
+    """A positive id below 2³¹ from the path of names; a collision is rehashed with a counter."""
     counter = 0
     while True:
         key = "/".join(node) + (f"#{counter}" if counter else "")
