@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -81,9 +82,10 @@ def _line_at(content: bytes, position: int) -> int:
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a comma-separated UTF-8 table; None becomes an empty cell."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+        for row in itertools.chain([columns], rows):
+            line = io.StringIO(newline="")
+            csv.writer(line).writerow(row)  # with its own line end a bare \r in a cell is quoted
+            file.write(line.getvalue().removesuffix("\r\n") + "\n")
 
 
 def integer(row: Row, column: str, path: Path) -> int:

@@ -28,15 +28,15 @@ class TaxonClass:
 def read_classes(path: Path) -> list[TaxonClass]:
     """The classes by id; UserError when the ids do not count 0, 1, 2 ... or a taxon is repeated."""
     classes = []
-    for line, row in enumerate(read_csv(path, COLUMNS), start=2):
+    for row in read_csv(path, COLUMNS):
         if row["status"] not in STATUSES:
             raise UserError(
-                f"{path}, line {line}: status must be active or retired, not {row['status']!r}"
+                f"{path}, line {row.line}: status must be active or retired, not {row['status']!r}"
             )
         classes.append(
             TaxonClass(
-                class_id=integer(row, "class_id", path, line),
-                taxon_id=integer(row, "taxon_id", path, line),
+                class_id=integer(row, "class_id", path),
+                taxon_id=integer(row, "taxon_id", path),
                 name=row["name"],
                 rank=row["rank"],
                 status=row["status"],

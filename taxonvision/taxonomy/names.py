@@ -15,9 +15,9 @@ Names = Mapping[str, Mapping[int, str]]
 def read_names(path: Path) -> dict[str, dict[int, str]]:
     """The common names in a `names.csv`, by language and taxon id."""
     names: dict[str, dict[int, str]] = {}
-    for line, row in enumerate(read_csv(path, COLUMNS), start=2):
+    for row in read_csv(path, COLUMNS):
         by_taxon = names.setdefault(row["language"], {})
-        by_taxon[integer(row, "taxon_id", path, line)] = row["name"]
+        by_taxon[integer(row, "taxon_id", path)] = row["name"]
     return names
 
 

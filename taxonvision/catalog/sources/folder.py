@@ -181,18 +181,18 @@ def _labels_of_table(table: Path, photos: list[str]) -> tuple[dict[str, _Label],
     labels: dict[str, _Label] = {}
     lines: dict[str, int] = {}
     rejects = []
-    for line, row in enumerate(rows, start=2):
+    for row in rows:
         path = PurePosixPath(row["file"]).as_posix()
-        where = f"{table.name}, line {line}"
+        where = f"{table.name}, line {row.line}"
         split = split_named(row.get("split", ""))
         if row.get("split") and split is None:
             raise UserError(
-                f"{table}, line {line}: split must be train, val or test, not {row['split']!r}"
+                f"{table}, line {row.line}: split must be train, val or test, not {row['split']!r}"
             )
         if path in lines:
             rejects.append(Reject(path, f"{where}: listed before, in line {lines[path]}"))
             continue
-        lines[path] = line
+        lines[path] = row.line
         if path not in on_disk:
             rejects.append(Reject(path, f"{where}: no such photograph below --input"))
         elif not row[class_column]:
@@ -294,10 +294,10 @@ def _read_taxa(table: Path) -> tuple[dict[str, Taxon], dict[str, dict[int, str]]
     """Class to taxon (without parent), and the common names by language."""
     taxa: dict[str, Taxon] = {}
     names: dict[str, dict[int, str]] = {}
-    for line, row in enumerate(read_csv(table, ("class", "taxon_id")), start=2):
-        taxon_id = integer(row, "taxon_id", table, line)
+    for row in read_csv(table, ("class", "taxon_id")):
+        taxon_id = integer(row, "taxon_id", table)
         if row["class"] in taxa:
-            raise UserError(f"{table}, line {line}: class {row['class']!r} is listed twice")
+            raise UserError(f"{table}, line {row.line}: class {row['class']!r} is listed twice")
         name = row.get("scientific_name") or row["class"]
         taxa[row["class"]] = Taxon.of_rank(taxon_id, None, "species", name)
         for column, common_name in row.items():
