@@ -12,9 +12,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO comes with JPEG
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 UNREADABLE_SUFFIXES = frozenset(
     {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf"}
@@ -22,7 +22,22 @@ UNREADABLE_SUFFIXES = frozenset(
 MAX_PIXELS = 200_000_000  # the largest sensors of phones; more is taken for a decompression bomb
 
 _ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _PIL_READS_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+
+
+# Process-wide, since photographs are read in many threads and `warnings.catch_warnings` is not made
+# for threads. Pillow refuses above twice its own limit, which is below the sensors meant here.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd EXIF blocks and the like
 
 
 class PhotographError(Exception):
@@ -42,19 +57,20 @@ def decode(data: bytes) -> tuple[Image.Image, int]:
     if not data:
         raise PhotographError("empty file")
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd EXIF blocks and, below our own limit, of large pictures.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise PhotographError(
-                        f"{width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million: "
-                        "taken for a decompression bomb"
-                    )
-                orientation = _orientation(image)
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image)), orientation
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise PhotographError(
+                    f"{width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million: "
+                    "taken for a decompression bomb"
+                )
+            orientation = _orientation(image)
+            image.load()
+            # Pillow turns a TIFF upright while it loads, so that what is left to do is asked again.
+            # (ImageOps.exif_transpose also writes EXIF anew and fails where the block is damaged.)
+            turn = _TURNS.get(_orientation(image))
+            upright = image if turn is None else image.transpose(turn)
+            return _to_rgb(upright), orientation
     except UnidentifiedImageError:
         raise PhotographError("not an image of a known format") from None
     except Image.DecompressionBombError:
