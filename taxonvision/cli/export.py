@@ -13,13 +13,13 @@ from absl import flags
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.cli.values import recipe_of
 from taxonvision.errors import UserError
+from taxonvision.export.recipes import RECIPES
 from taxonvision.models.directory import open_model
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
 
 USAGE = "taxonvision export --model=MODEL --catalog=CATALOG --out=BUNDLE [--quantize=int8,float16]"
 REQUIRED = ("model", "catalog", "out")
-_QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 
 
 def define(values: flags.FlagValues) -> None:
@@ -30,7 +30,7 @@ def define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_string("out", None, "the bundle to write", flag_values=values)
     flags.DEFINE_list(
-        "quantize", ["int8"], f"one or several of {', '.join(_QUANTIZATIONS)}", flag_values=values
+        "quantize", ["int8"], f"one or several of {', '.join(RECIPES)}", flag_values=values
     )
     flags.DEFINE_enum(
         "input_type",
@@ -53,10 +53,10 @@ def define(values: flags.FlagValues) -> None:
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Export and say what was written."""
     names = list(dict.fromkeys(values.quantize))
-    unknown = [name for name in names if name not in _QUANTIZATIONS]
+    unknown = [name for name in names if name not in RECIPES]
     if unknown or not names:
         raise UserError(
-            f"--quantize: {unknown[0] if unknown else ''!r} is none of {', '.join(_QUANTIZATIONS)}"
+            f"--quantize: {unknown[0] if unknown else ''!r} is none of {', '.join(RECIPES)}"
         )
     model, out = open_model(Path(values.model)), Path(values.out)
     catalog = open_catalog(Path(values.catalog))

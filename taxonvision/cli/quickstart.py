@@ -11,12 +11,11 @@ from pathlib import Path
 from absl import flags
 
 from taxonvision.catalog.catalog import open_catalog
+from taxonvision.export.recipes import RECIPES
 from taxonvision.progress import say
 
 USAGE = "taxonvision quickstart --workdir=DIR"
 REQUIRED = ("workdir",)
-
-_QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 
 
 def define(values: flags.FlagValues) -> None:
@@ -35,7 +34,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     work = Path(values.workdir)
     synth, catalog, model = work / "synth", work / "catalog", work / "model"
     bundles, results = work / "bundles", work / "results"
-    candidates = ",".join(str(results / name) for name in _QUANTIZATIONS)
+    candidates = ",".join(str(results / name) for name in RECIPES)
     steps = [
         [
             "synth", f"--out={synth}", f"--taxa={values.taxa}",
@@ -50,9 +49,9 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         _evaluate(model, catalog, results / "full"),
         [
             "export", f"--model={model}", f"--catalog={catalog}",
-            f"--quantize={','.join(_QUANTIZATIONS)}", f"--out={bundles}",
+            f"--quantize={','.join(RECIPES)}", f"--out={bundles}",
         ],
-        *(_evaluate(bundles / name, catalog, results / name) for name in _QUANTIZATIONS),
+        *(_evaluate(bundles / name, catalog, results / name) for name in RECIPES),
         [
             "compare", f"--reference={results / 'full'}", f"--candidate={candidates}",
             f"--out={work / 'comparison'}",

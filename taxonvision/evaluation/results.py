@@ -93,6 +93,7 @@ def keep(
     has_children = np.zeros(len(roll_up.node_ids), bool)
     has_children[roll_up.parents[roll_up.parents >= 0]] = True
     inner_nodes = np.flatnonzero(has_children)
+    of_rank = _by_rank(inner_nodes, roll_up)
     class_parts, inner_parts, truth_scores, rest = [], [], [], []
     for row, scores in enumerate(row for batch in score_batches for row in batch):
         least = KEPT_SHARE * scores.max()
@@ -103,7 +104,9 @@ def keep(
         truth_scores.append(0.0 if own is None else scores[own])
         rest.append(max(0.0, float(scores.sum() - scores[kept].sum())))
         node_scores = roll_up.node_scores(scores[None])[0]
-        kept_inner = inner_nodes[node_scores[inner_nodes] >= least]
+        best_of_ranks = [nodes[np.argmax(node_scores[nodes])] for nodes in of_rank]
+        high = inner_nodes[node_scores[inner_nodes] >= least]
+        kept_inner = np.union1d(high, np.array(best_of_ranks, np.int64))
         kept_inner = kept_inner[np.argsort(-node_scores[kept_inner], kind="stable")]
         inner_parts.append((roll_up.node_ids[kept_inner], node_scores[kept_inner]))
     return Scores(
@@ -199,6 +202,14 @@ def read_scores(path: Path) -> Scores:
         inner=raggeds[1],
         rest=np.asarray(columns["rest"], np.float32),
     )
+
+
+def _by_rank(nodes: np.ndarray, roll_up: RollUp) -> list[np.ndarray]:
+    """The nodes in groups of one rank: the best of each rank is kept whatever its score."""
+    groups: dict[str, list[int]] = {}
+    for node in nodes.tolist():
+        groups.setdefault(roll_up.taxonomy[int(roll_up.node_ids[node])].rank, []).append(node)
+    return [np.array(group, np.int64) for group in groups.values()]
 
 
 def _ragged(parts: list[tuple[np.ndarray, np.ndarray]]) -> Ragged:

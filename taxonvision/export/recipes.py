@@ -12,12 +12,13 @@ from taxonvision.parallel import cores
 from taxonvision.progress import track
 from taxonvision.runtime.tflite import TFLiteModel
 
-INPUT_TYPES = ("uint8", "float32")
 _PHOTOGRAPHS_A_CALL = 10
 
 Recipe = Callable[[bytes, np.ndarray, str], bytes]
-"""Takes a float32 graph, calibration photographs uint8 [n, S, S, 3] and the type of the quantised
-graph's input; the float graph has that type too, except for int8, whose float graph reads float32."""
+"""Takes a float32 graph, calibration photographs uint8 [n, S, S, 3] and the type of the input.
+
+The float graph reads that type too; only int8 takes one that reads float32, whatever its own input.
+"""
 
 
 def float32(graph: bytes, calibration: np.ndarray, input_type: str) -> bytes:

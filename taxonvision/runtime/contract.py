@@ -18,8 +18,9 @@ from taxonvision.photograph import PhotographError, read_upright
 class Contract:
     """Upright photograph to the pixels a graph reads.
 
-    The centre square, times `crop_ratio`, is resized to `size` × `size` with an antialiased
-    bilinear filter; RGB 0–255 goes into the graph, which scales inside.
+    The centre square, its side times `crop_ratio` and rounded to whole pixels, is resized to
+    `size` × `size` with an antialiased bilinear filter; RGB 0–255 goes into the graph, which
+    scales inside.
     """
 
     size: int
@@ -28,14 +29,12 @@ class Contract:
     def apply(self, image: Image.Image) -> np.ndarray:
         """An upright RGB image of any size as uint8 [size, size, 3]."""
         width, height = image.size
-        side = min(width, height) * self.crop_ratio
-        left, top = (width - side) / 2, (height - side) / 2
-        resized = image.resize(
-            (self.size, self.size),
-            Image.Resampling.BILINEAR,  # in Pillow it widens with the scale: antialiased
-            box=(left, top, left + side, top + side),
-        )
-        return np.asarray(resized)
+        side = max(1, round(min(width, height) * self.crop_ratio))
+        left, top = (width - side) // 2, (height - side) // 2
+        # Cropped first: with `box` the filter of `resize` would look beyond the square.
+        square = image.crop((left, top, left + side, top + side))
+        # Pillow's bilinear filter widens with the scale, which is what antialiasing means here.
+        return np.asarray(square.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
     def read(self, paths: Iterable[Path]) -> Iterator[np.ndarray | PhotographError]:
         """Each photograph as uint8 [size, size, 3], or why it cannot be, in order, in threads."""

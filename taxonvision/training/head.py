@@ -82,6 +82,7 @@ def fit_head(
             validation_data=held_out,
             initial_epoch=epoch,
             epochs=epoch + 1,
+            shuffle=False,  # the data set shuffles itself, by seed
             verbose=0,
         ).history
         history.append({"epoch": epoch + 1, **{name: values[-1] for name, values in log.items()}})

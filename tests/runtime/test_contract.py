@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from taxonvision.errors import UserError
+from taxonvision.photograph import PhotographError, read_upright
+from taxonvision.runtime.contract import Contract
+
+
+def stripes(widths_and_colors, height: int) -> Image.Image:
+    columns = [np.full((height, width, 3), color, np.uint8) for width, color in widths_and_colors]
+    return Image.fromarray(np.concatenate(columns, axis=1))
+
+
+def test_takes_the_centre_square():
+    wide = stripes([(30, 255), (40, 100), (30, 255)], 40)
+    assert (Contract(20).apply(wide) == 100).all()
+    tall = wide.transpose(Image.Transpose.ROTATE_90)
+    assert (Contract(20).apply(tall) == 100).all()
+
+
+def test_crop_ratio_takes_a_part_of_the_square():
+    image = stripes([(25, 255), (50, 100), (25, 255)], 100)
+    assert (Contract(25, crop_ratio=0.5).apply(image) == 100).all()
+    assert (Contract(25, crop_ratio=1.0).apply(image) == 255).any()
+
+
+def test_shrinking_is_antialiased():
+    checkerboard = (np.indices((320, 320)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    image = Image.fromarray(checkerboard).convert("RGB")
+    assert np.abs(Contract(32).apply(image).astype(int) - 127).max() <= 2
+
+
+def test_a_picture_of_the_right_size_is_passed_on_pixel_by_pixel():
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    assert (Contract(24).apply(Image.fromarray(pixels)) == pixels).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (7, 5)])
+def test_odd_sizes_work(size):
+    pixels = Contract(16).apply(Image.new("RGB", size, (9, 8, 7)))
+    assert pixels.shape == (16, 16, 3)
+    assert pixels.dtype == np.uint8
+    assert (pixels == (9, 8, 7)).all()
+
+
+def test_a_turned_photograph_gives_the_same_pixels():
+    upright = Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    upright.transpose(Image.Transpose.ROTATE_90).save(buffer, "PNG", exif=exif)
+    turned = read_upright(buffer.getvalue())
+    assert (Contract(16).apply(turned) == Contract(16).apply(upright)).all()
+
+
+def test_matches_tensorflows_antialiased_resize():
+    import tensorflow as tf
+
+    rng = np.random.default_rng(2)
+    smooth = Image.fromarray(rng.integers(0, 256, (30, 30, 3), np.uint8)).resize((200, 200))
+    ours = Contract(48).apply(smooth).astype(float)
+    theirs = tf.image.resize(np.asarray(smooth), (48, 48), antialias=True).numpy()
+    assert np.abs(ours - theirs).mean() < 0.6
+
+
+def test_reads_in_order_and_tells_what_cannot_be_read(tmp_path):
+    paths = []
+    for value in range(100):
+        path = tmp_path / f"{value}.png"
+        Image.new("RGB", (8, 8), (value, value, value)).save(path)
+        paths.append(path)
+    paths.insert(50, tmp_path / "missing.png")
+    read = list(Contract(4).read(paths))
+    assert isinstance(read[50], PhotographError)
+    good = [pixels[0, 0, 0] for pixels in read if isinstance(pixels, np.ndarray)]
+    assert good == list(range(100))
+    with pytest.raises(UserError, match=r"missing\.png was usable .* \(no such file\)"):
+        list(Contract(4).read_batches(paths, 8))
+    batches = list(Contract(4).read_batches(paths[:50], 8))
+    assert [len(batch) for batch in batches] == [8] * 6 + [2]
