@@ -128,7 +128,7 @@ def publish(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) -> Ite
 @contextlib.contextmanager
 def replacing(out: Path) -> Iterator[Path]:
     """Yield an empty folder `OUT.partial` that takes `out`'s place when the block ends well."""
-    partial = out.with_name(out.name + ".partial")
+    partial = _beside(out, ".partial")
     try:
         if partial.exists():
             shutil.rmtree(partial)
@@ -146,7 +146,7 @@ def replacing(out: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path`; the file written there takes its place when all ends well."""
-    partial = path.with_name(path.name + ".partial")
+    partial = _beside(path, ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -154,7 +154,15 @@ def replacing_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone already, or its folder could not be made
+            partial.unlink()
+
+
+def _beside(place: Path, suffix: str) -> Path:
+    """The path beside `place` with `suffix` at the end of its name."""
+    if place.name in ("", ".."):  # also "." and "/", which have no name to add to
+        raise UserError(f"{place} is no place for an output; give it a name of its own")
+    return place.with_name(place.name + suffix)
 
 
 def _digest_at(manifest: Path) -> str | None:
@@ -172,13 +180,18 @@ def _move_into_place(partial: Path, out: Path) -> None:
     elif out.is_dir() and not out.is_symlink() and _exchange(partial, out):
         shutil.rmtree(partial)
     else:  # a file, a link, or a file system that cannot exchange: two renames, close together
-        old = out.with_name(out.name + ".replaced")
+        old = _beside(out, ".replaced")
+        _remove(old)  # of a run killed between the two renames
         out.rename(old)
         partial.rename(out)
-        if old.is_dir() and not old.is_symlink():
-            shutil.rmtree(old)
-        else:
-            old.unlink()
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _exchange(first: Path, second: Path) -> bool:
