@@ -14,10 +14,15 @@ settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
 
 
-def run_taxonvision(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
-    """The real command in a process of its own."""
+def _run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "taxonvision", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="session")
+def run_taxonvision():
+    """Runs the real command in a process of its own."""
+    return _run
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,14 @@ class Workshop:
 def workshop(tmp_path_factory) -> Workshop:
     """A quick start with six species, run once for all tests that need a trained model."""
     work = tmp_path_factory.mktemp("quickstart")
-    done = run_taxonvision("quickstart", f"--workdir={work}", "--taxa=6", "--photos_per_taxon=12")
+    done = _run("quickstart", f"--workdir={work}", "--taxa=6", "--photos_per_taxon=12")
     assert done.returncode == 0, done.stderr
     return Workshop(work, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")
 def photo_folder(tmp_path_factory) -> Path:
-    """Four classes in two genera, six small photographs each: coloured noise, one colour a class."""
+    """Four classes in two genera, six small photographs each: noise of one colour a class."""
     import numpy as np
     from PIL import Image
 
