@@ -55,12 +55,18 @@ def ingest(
     Photographs that cannot be used go to `rejects.csv` with the reason and stop nothing. Every
     taxon with at least one usable photograph becomes a class.
 
-    Raises UserError when the listing holds no photograph at all.
+    Raises UserError when no photograph at all can be used.
     """
     if not listing.photos and not listing.rejects:
         raise UserError(f"there is no photograph below {listing.root}")
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         used, opened, rejects = _open_all(listing)
+        if not used:
+            first = min(rejects, key=lambda reject: reject.path)
+            raise UserError(
+                f"none of the {len(rejects)} files below {listing.root} can be used; "
+                f"{first.path}: {first.reason}"
+            )
         splits = [p.split or split_by_hash(o.sha256) for p, o in zip(used, opened, strict=True)]
         classes = _classes(used, listing.taxonomy)
         _write_photos(partial / "photos.parquet", used, opened, splits, classes)

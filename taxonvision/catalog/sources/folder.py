@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ def list_folder(root: Path, options: FolderOptions) -> Listing:
         raise UserError(f"--levels: {unknown[0]!r} is no rank; ranks are {', '.join(RANK_LEVELS)}")
     files = _walk(root)
     if options.labels:
-        labels, rejects = _labels_of_table(options.labels, files.photos)
+        labels, rejects = _labels_of_table(options.labels, files)
     else:
         labels, rejects = _labels_of_folders(root, files, options.levels)
     class_paths = sorted({label.names for label in labels.values()})
@@ -140,8 +141,10 @@ def _entries(root: Path) -> Iterator[tuple[str, os.stat_result | str]]:
                 else:
                     yield path + "/", status
                     pending.append((path + "/", Path(entry.path), (*above, identity)))
-            else:
+            elif stat.S_ISREG(status.st_mode):
                 yield path, status
+            else:
+                yield path, "a pipe, socket or device, no file"
 
 
 def _walk(root: Path) -> _Files:
@@ -172,12 +175,15 @@ def _is_utf8(path: str) -> bool:
     return True
 
 
-def _labels_of_table(table: Path, photos: list[str]) -> tuple[dict[str, _Label], list[Reject]]:
+def _labels_of_table(table: Path, files: _Files) -> tuple[dict[str, _Label], list[Reject]]:
     rows = read_csv(table, ("file",))
-    class_column = "class" if rows and "class" in rows[0] else "label"
-    if rows and class_column not in rows[0]:
-        raise UserError(f"{table} has no column class or label")
-    on_disk = set(photos)
+    if not rows:
+        raise UserError(f"{table} has no line after its header")
+    class_column = "class" if "class" in rows[0] else "label"
+    if class_column not in rows[0]:
+        raise UserError(f"{table} has no column class or label; it has: {', '.join(rows[0])}")
+    on_disk = set(files.photos)
+    refused = {reject.path for reject in files.rejects}
     labels: dict[str, _Label] = {}
     lines: dict[str, int] = {}
     rejects = []
@@ -193,13 +199,17 @@ def _labels_of_table(table: Path, photos: list[str]) -> tuple[dict[str, _Label],
             rejects.append(Reject(path, f"{where}: listed before, in line {lines[path]}"))
             continue
         lines[path] = row.line
+        if path in refused:
+            continue
         if path not in on_disk:
             rejects.append(Reject(path, f"{where}: no such photograph below --input"))
         elif not row[class_column]:
             rejects.append(Reject(path, f"{where}: no {class_column}"))
         else:
             labels[path] = _Label((row[class_column],), split)
-    rejects += [Reject(path, f"not listed in {table.name}") for path in photos if path not in lines]
+    rejects += [
+        Reject(path, f"not listed in {table.name}") for path in files.photos if path not in lines
+    ]
     return labels, rejects
 
 
