@@ -62,10 +62,20 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         counts = write_dataset(partial, options)
         manifest = {"schema_version": SCHEMA_VERSION, "made_by": recipe.as_json(), **counts}
         storage.write_json(partial / "synth.json", manifest)
-    spoilt = f" ({counts['broken']} of them broken)" if counts["broken"] else ""
-    empty = f", {counts['empty_scenes']} empty scenes" if counts["empty_scenes"] else ""
-    progress.say(
-        f"drew {counts['photos']} photographs{spoilt} of {counts['taxa']} species in "
-        f"{counts['genera']} genera and {counts['families']} families{empty}: {out}"
-    )
+    progress.say(f"drew {_in_words(counts)}: {out}")
     return 0
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    def several(key: str, one: str, many: str) -> str:
+        return f"{counts[key]} {one if counts[key] == 1 else many}"
+
+    words = several("photos", "photograph", "photographs")
+    if counts["broken"]:
+        words += f" ({counts['broken']} of them broken)"
+    words += f" of {several('taxa', 'species', 'species')}"
+    words += f" in {several('genera', 'genus', 'genera')}"
+    words += f" and {several('families', 'family', 'families')}"
+    if counts["empty_scenes"]:
+        words += f", {several('empty_scenes', 'empty scene', 'empty scenes')}"
+    return words

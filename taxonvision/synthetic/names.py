@@ -39,7 +39,8 @@ _LIKE_THIRD_DECLENSION = ("al", "il", "str")  # stems that take -is in both gend
 _LOOKS = (
     ("Dusky", "Dunkler"), ("Pale", "Blasser"), ("Golden", "Goldener"), ("Silver", "Silberner"),
     ("Mountain", "Alpiner"), ("Lesser", "Kleiner"), ("Greater", "Großer"),
-    ("Banded", "Gebänderter"),    ("Spotted", "Gefleckter"), ("Scalloped", "Gezackter"), ("Veiled", "Verschleierter"),
+    ("Banded", "Gebänderter"), ("Spotted", "Gefleckter"), ("Scalloped", "Gezackter"),
+    ("Veiled", "Verschleierter"),
     ("Royal", "Königlicher"), ("Northern", "Nördlicher"), ("Southern", "Südlicher"),
     ("Eastern", "Östlicher"), ("Western", "Westlicher"), ("Rusty", "Rostiger"),
     ("Painted", "Bemalter"), ("Clouded", "Wolkiger"), ("Shining", "Leuchtender"),

@@ -14,7 +14,7 @@ from taxonvision.synthetic.pose import Pose, View, Wing, project, to_canvas, win
 from taxonvision.synthetic.wings import Floats, Individual, WingGrid, paint, picture, wing_grid
 
 _RESOLUTIONS = (16.0, 900.0)  # pixels a wing unit; a larger photograph stretches the wing's picture
-_LARGEST_SUPERSAMPLED = 300.0  # pixels a wing unit; beyond it edges are smooth enough as they are
+_BODY_SAMPLES = 2  # the body is drawn so many times as large and reduced: Pillow draws hard edges
 _AMBIENT = 0.66
 _SHADE_OF_FOREWING = 0.35
 _BESIDE_BODY = 0.06  # wing units; a closed wing nearer than this to the camera hides the body
@@ -34,10 +34,8 @@ def draw_organism(
     `scale` is pixels a wing unit in the picture returned, `light` the direction the light comes
     from (camera axes, length 1).
     """
-    factor = 2 if scale < _LARGEST_SUPERSAMPLED else 1
-    fine = scale * factor
     # Steps of half an octave, so that the grids of a genus serve many photographs.
-    step = 2.0 ** (round(math.log2(0.8 * fine) * 2) / 2)
+    step = 2.0 ** (round(math.log2(1.15 * scale) * 2) / 2)
     resolution = min(max(step, _RESOLUTIONS[0]), _RESOLUTIONS[1])
     grids = {
         True: wing_grid(plan.forewing, resolution),
@@ -45,22 +43,36 @@ def draw_organism(
     }
     wings = wings_of(plan, pose)
     left, top, right, bottom = _extent(wings, grids, plan, pose)
-    size = (math.ceil((right - left) * scale) * factor, math.ceil((top - bottom) * scale) * factor)
+    size = (math.ceil((right - left) * scale), math.ceil((top - bottom) * scale))
     canvas = Image.new("RGBA", size)
-    view = View(pose, fine, (-left * fine, top * fine), light)
+    view = View(pose, scale, (-left * scale, top * scale), light)
     coats: dict[tuple[bool, bool], Floats] = {}
     body_drawn = False
     for wing in wings:
         if pose.closed and not body_drawn and wing.depth > _BESIDE_BODY:
-            draw_body(canvas, plan, appearance, view, rng)
+            canvas.alpha_composite(_body(size, plan, appearance, view, rng))
             body_drawn = True
         kind = (wing.fore, wing.upper)
         if kind not in coats:
             coats[kind] = paint(grids[wing.fore], _pattern(appearance, *kind), individual)
         _draw_wing(canvas, wing, grids[wing.fore], coats[kind], individual, view)
     if not body_drawn:
-        draw_body(canvas, plan, appearance, view, rng)
-    return canvas.reduce(factor) if factor > 1 else canvas
+        canvas.alpha_composite(_body(size, plan, appearance, view, rng))
+    return canvas
+
+
+def _body(
+    size: tuple[int, int],
+    plan: BodyPlan,
+    appearance: Appearance,
+    view: View,
+    rng: np.random.Generator,
+) -> Image.Image:
+    n = _BODY_SAMPLES
+    layer = Image.new("RGBA", (size[0] * n, size[1] * n))
+    larger = View(view.pose, view.scale * n, (view.origin[0] * n, view.origin[1] * n), view.light)
+    draw_body(layer, plan, appearance, larger, rng)
+    return layer.reduce(n)
 
 
 def _pattern(appearance: Appearance, fore: bool, upper: bool) -> WingPattern:
@@ -126,7 +138,7 @@ def _draw_wing(
 
 def _shade(canvas: Image.Image, mask: Image.Image, at: tuple[int, int], scale: float) -> None:
     """Darken what is drawn already under and about `mask`; transparent pixels stay so."""
-    soft = mask.reduce(4)
+    soft = mask.reduce(3)
     soft = soft.filter(ImageFilter.GaussianBlur(max(0.5, 0.012 * scale)))
     soft = soft.point(lambda value: int(value * _SHADE_OF_FOREWING)).resize(mask.size)
     box = (at[0], at[1], at[0] + mask.width, at[1] + mask.height)

@@ -26,10 +26,10 @@ TRAITS = (
     "veins",
 )
 # The difficulty of a data set lies here: how much of a pattern congeners share.
-TRAIT_CHANGE = 0.40  # chance that a species has a trait of its own
-LEAST_CHANGES = 2  # traits that every species but the first of its genus has of its own
-HUE_SPREAD = 0.018  # one standard deviation of a species' hue, in turns
-LIGHTNESS_SPREAD = 0.05
+TRAIT_CHANGE = 0.60  # chance that a species has a trait of its own
+LEAST_CHANGES = 5  # traits that every species but the first of its genus has of its own
+HUE_SPREAD = 0.03  # one standard deviation of a species' hue, in turns
+LIGHTNESS_SPREAD = 0.07
 
 _GREY_BROWN: RGB = (0.56, 0.49, 0.40)
 
@@ -122,7 +122,7 @@ class Traits:
 def draw_traits(rng: np.random.Generator, palette: Palette) -> Traits:
     """The traits of a genus."""
     numbers = tuple(int(number) for number in rng.integers(2**31, size=len(TRAITS)))
-    return Traits(_tinted(palette, rng, 1.0), numbers, float(rng.uniform(0.25, 0.75)))
+    return Traits(_tinted(palette, rng, 1.0), numbers, float(rng.uniform(0.10, 0.55)))
 
 
 def mutate(traits: Traits, rng: np.random.Generator, *, first: bool) -> Traits:

@@ -19,7 +19,8 @@ from taxonvision.synthetic.wings import WingGrid
 Matrix = npt.NDArray[np.float64]
 
 CAMERA_AWAY = (4.5, 9.0)  # wing units; nearer is more perspective
-HALF_OPEN_SHARE = 0.30  # of the poses that are not closed
+ANY_WAY_UP_SHARE = 0.3  # the others have their heads more or less up
+HALF_OPEN_SHARE = 0.25  # of the poses that are not closed
 LEAST_FACING = 0.06  # a wing seen more edge-on than this is not drawn
 
 
@@ -61,7 +62,9 @@ class View:
 def draw_pose(plan: BodyPlan, rng: np.random.Generator) -> Pose:
     """A pose that this kind of animal takes."""
     closed = bool(rng.random() < plan.closed_share)
-    spin = float(rng.uniform(-math.pi, math.pi) if rng.random() < 0.5 else rng.normal(0, 0.6))
+    spin = float(
+        rng.uniform(-math.pi, math.pi) if rng.random() < ANY_WAY_UP_SHARE else rng.normal(0, 0.5)
+    )
     if closed:
         side = 1.0 if rng.random() < 0.5 else -1.0
         roll = side * (math.pi / 2 + rng.normal(0, 0.25))

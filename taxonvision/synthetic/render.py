@@ -15,10 +15,10 @@ from taxonvision.synthetic.species import Species
 from taxonvision.synthetic.wings import Individual, draw_individual
 
 # How hard the photographs are. A wing unit is about half the span.
-WING_SHARE = (0.17, 0.36)  # a wing unit as a share of the picture's side
-OCCLUDED_SHARE = 0.30  # photographs with something before the animal
-BLURRED_SHARE = 0.45  # photographs out of focus or shaken
-NOISE = (1.0, 9.0)  # standard deviation of the sensor's noise, levels of 255
+WING_SHARE = (0.24, 0.41)  # a wing unit as a share of the picture's side
+OCCLUDED_SHARE = 0.25  # photographs with something before the animal
+BLURRED_SHARE = 0.35  # photographs out of focus or shaken
+NOISE = (1.0, 6.0)  # standard deviation of the sensor's noise, levels of 255
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def draw_encounter(rng: np.random.Generator) -> Encounter:
         individual=draw_individual(rng),
         background=kinds[int(rng.integers(len(kinds)))],
         place_seed=int(rng.integers(2**31)),
-        warmth=float(rng.normal(0.02, 0.09)),
-        exposure=float(np.exp(rng.normal(0.14, 0.16))),
+        warmth=float(rng.normal(0.02, 0.06)),
+        exposure=float(np.exp(rng.normal(0.16, 0.14))),
     )
 
 
@@ -57,7 +57,7 @@ def draw_photograph(
     met = encounter or draw_encounter(rng)
     place = np.random.default_rng(met.place_seed)
     image = draw_background(met.background, size, place, rng)
-    image = image.filter(ImageFilter.GaussianBlur(size * float(rng.choice([0.0, 0.003, 0.009]))))
+    image = _defocus(image, rng)
     pose = draw_pose(species.body, rng)
     light = _light_from(rng)
     span = species.body.span * math.exp(rng.normal(0, 0.04))
@@ -65,7 +65,7 @@ def draw_photograph(
     animal = draw_organism(
         species.body, species.appearance, met.individual, pose, light, scale, rng
     )
-    x, y = (float(value) for value in size * np.clip(rng.normal(0.5, 0.09, 2), 0.25, 0.75))
+    x, y = (float(value) for value in size * np.clip(rng.normal(0.5, 0.07, 2), 0.3, 0.7))
     # The middle of the picture is the middle of the animal, not of its body.
     at = (round(x - 0.5 * animal.width), round(y - 0.5 * animal.height))
     _cast_shadow(image, animal, at, light, float(rng.uniform(0.03, 0.22)) * scale, rng)
@@ -79,10 +79,19 @@ def draw_empty_scene(rng: np.random.Generator, size: int) -> Image.Image:
     """A photograph without an animal, RGB, size × size pixels."""
     met = draw_encounter(rng)
     image = draw_background(met.background, size, np.random.default_rng(met.place_seed), rng)
-    image = image.filter(ImageFilter.GaussianBlur(size * float(rng.choice([0.0, 0.003, 0.009]))))
+    image = _defocus(image, rng)
     if rng.random() < OCCLUDED_SHARE:
         _grow_before(image, rng)
     return _expose(image, met.warmth, met.exposure, rng)
+
+
+def _defocus(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Put the background a little behind the plane in focus, or a good deal, or not."""
+    share = float(rng.choice([0.0, 0.003, 0.009]))
+    if not share:
+        return image
+    half = image.reduce(2).filter(ImageFilter.GaussianBlur(image.width * share / 2))
+    return half.resize(image.size, Image.Resampling.BICUBIC)
 
 
 def _light_from(rng: np.random.Generator) -> tuple[float, float, float]:

@@ -150,7 +150,7 @@ def _bark(size: int, place: np.random.Generator, rng: np.random.Generator) -> Im
     fine = cloud(size, rng, (16, 40), 2)
     grey = float(place.uniform(0, 1))
     base = tuple(
-        int(a + (b - a) * grey) for a, b in zip((122, 92, 66), (128, 124, 116), strict=True)
+        int(a + (b - a) * grey) for a, b in zip((150, 116, 84), (156, 150, 140), strict=True)
     )
     image = Image.fromarray(_shaded(base, 0.62 + 0.26 * ridges + 0.08 * fine))
     lichen = np.clip(cloud(size, rng, (5, 5), 4) * 2 - 2.2, 0, 0.8)
@@ -313,9 +313,11 @@ def _between(low: Tone, high: Tone, amount: np.ndarray) -> npt.NDArray[np.uint8]
 
 def _shaded(tone: tuple[int, ...], shade: np.ndarray) -> npt.NDArray[np.uint8]:
     """A tone in light and shade: 1 keeps it, above 1 goes to white."""
-    colour = np.array(tone, np.float32) * np.clip(shade, 0, 1)[:, :, None]
-    colour += (255 - colour) * np.clip(shade - 1, 0, 1)[:, :, None] * 0.6
-    return colour.astype(np.uint8)
+    dark, bright = np.clip(shade, 0, 1), 0.6 * np.clip(shade - 1, 0, 1)
+    colour = np.empty((*shade.shape, 3), np.uint8)
+    for channel, value in enumerate(tone):
+        colour[:, :, channel] = value * dark * (1 - bright) + 255 * bright
+    return colour
 
 
 def _over(image: Image.Image, colour: npt.NDArray[np.uint8], mask: np.ndarray) -> Image.Image:

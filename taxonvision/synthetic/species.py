@@ -106,7 +106,7 @@ def make_species(taxa: int, seed: int) -> list[Species]:
 
 
 def _sizes(family_index: int, seed: int) -> list[int]:
-    """Draw the species in each genus of a family; later families are larger, so that few will do."""
+    """Draw the species in each genus of a family; later families are larger."""
     rng = np.random.default_rng([seed, _SIZES, family_index])
     genera = int(rng.integers(2, 4)) + family_index // 3
     return [int(size) for size in rng.choice([1, 2, 3, 4], genera, p=[0.08, 0.37, 0.40, 0.15])]
