@@ -79,14 +79,14 @@ class TFLiteModel:
 def _interpreter(content: bytes, source: str, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
-    try:
-        with without_chatter():
+    with without_chatter():  # which would show LiteRT's own lines if an error left the block
+        try:
             interpreter = Interpreter(model_content=content, num_threads=threads)
             interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{source} is no TFLite model that LiteRT can run: {reason}") from None
-    return interpreter
+            return interpreter
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+    raise UserError(f"{source} is no TFLite model that LiteRT can run: {reason}")
 
 
 def _tensor(details: Any) -> Tensor:

@@ -35,9 +35,10 @@ def test_any_number_of_photographs_is_scored_as_keras_does(graph, batch, kind):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\0" * 4096])
-def test_what_is_no_model_is_refused(content):
+def test_what_is_no_model_is_refused_and_nothing_else_is_said(content, capfd):
     with pytest.raises(UserError, match=r"spam\.tflite is no TFLite model"):
         TFLiteModel(content, "spam.tflite")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_graph_that_reads_no_images_is_refused():
