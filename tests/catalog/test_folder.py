@@ -141,10 +141,13 @@ def test_train_val_test_on_top(root, val):
     assert set(rejects(listing)) == {"5.jpg", "test/4.jpg"}
 
 
-def test_a_class_called_test_is_no_split(root):
-    fill(root, "test/1.jpg", "monarch/2.jpg")
-    assert splits(listed(root)) == {"test/1.jpg": None, "monarch/2.jpg": None}
-    assert set(classes(listed(root)).values()) == {"species:test", "species:monarch"}
+@pytest.mark.parametrize("other", ["monarch", "val", "train"])
+def test_classes_called_as_splits_are_none_where_the_layout_is_another(root, other):
+    others = ["monarch", "train"] if other == "train" else [other]
+    fill(root, "test/1.jpg", *(f"{name}/1.jpg" for name in others))
+    listing = listed(root)
+    assert classes(listing) == {f"{n}/1.jpg": f"species:{n}" for n in ["test", *others]}
+    assert set(splits(listing).values()) == {None}
 
 
 def test_photographs_outside_of_class_folders_are_rejected(root):

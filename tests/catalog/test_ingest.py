@@ -44,7 +44,8 @@ def make(root, out, *, overwrite=False, **options):
 def rows(out, columns="*", order="ALL"):
     with duckdb.connect() as connection:
         return connection.execute(
-            f"SELECT {columns} FROM read_parquet(?) ORDER BY {order}", [str(out / "photos.parquet")]
+            f"SELECT {columns} FROM read_parquet(?)" + (f" ORDER BY {order}" if order else ""),
+            [str(out / "photos.parquet")],
         ).fetchall()
 
 
@@ -146,15 +147,23 @@ def test_unknown_license_is_null_in_the_table_and_empty_when_read(small, out):
         assert set(catalog.photos(split).licenses) <= {""}
 
 
-def test_classes_in_order_of_their_name(small, out):
-    make(small, out)
-    assert [
-        (row["class_id"], row["name"], row["rank"], row["status"], row["since"])
-        for row in read_csv(out / "classes.csv")
-    ] == [
-        ("0", "chrysippus", "species", "active", "1"),
-        ("1", "plexippus", "species", "active", "1"),
+def test_classes_in_order_of_their_scientific_name_and_photographs_of_their_class(
+    root, out, tmp_path
+):
+    """The order of folders, ids and names is another each."""
+    fill(
+        root, {f"{folder}/{n}.png": picture(ord(folder) + n) for folder in "abc" for n in (200, 9)}
+    )
+    (tmp_path / "taxa.csv").write_text("class,taxon_id,scientific_name\na,3,Q\nb,1,R\nc,2,P\n")
+    make(root, out, taxa=tmp_path / "taxa.csv")
+    assert [tuple(row.values()) for row in read_csv(out / "classes.csv")] == [
+        ("0", "2", "P", "species", "active", "1"),
+        ("1", "3", "Q", "species", "active", "1"),
+        ("2", "1", "R", "species", "active", "1"),
     ]
+    paths = ["c/200.png", "c/9.png", "a/200.png", "a/9.png", "b/200.png", "b/9.png"]
+    expected = [(n // 2, (2, 3, 1)[n // 2], path) for n, path in enumerate(paths)]
+    assert rows(out, "class_id, taxon_id, path", order=None) == expected
 
 
 def test_eligibility_tells_of_every_taxon_seen(small, out):

@@ -14,6 +14,7 @@ from absl import flags
 from PIL import Image
 
 import taxonvision
+from taxonvision.catalog.catalog import open_catalog
 from taxonvision.cli import main as main_module
 from taxonvision.cli.main import COMMANDS, main
 from taxonvision.errors import GateRefusedError, UserError
@@ -205,6 +206,7 @@ def test_illegal_values(refusal, arguments, named):
 def test_stray_argument(refusal, photos, tmp_path):
     sentence = refusal("ingest", f"--input={photos}", f"--out={tmp_path / 'o'}", "stray")
     assert sentence.startswith("`ingest` takes no argument 'stray'; usage: ")
+    assert refusal("ingest", "stray", f"--input={photos}", "--out=o") == sentence
 
 
 # Runs.
@@ -241,12 +243,14 @@ def test_every_table_and_level_reaches_the_catalog(says, photos, tmp_path):
     tables = [f"--{name}={tmp_path / f'{name}.csv'}" for name in ("taxa", "labels")]
     code, _, err = says(
         "ingest", f"--input={photos}", f"--out={tmp_path / 'catalog'}", *tables,
-        f"--taxonomy={tmp_path / 'tree.csv'}", "--license=CC0-1.0",
+        f"--taxonomy={tmp_path / 'tree.csv'}", "--license=CC0-1.0", "--attribution=me, myself",
     )  # fmt: skip
     assert code == 0
     assert "1 photographs of 1 classes (0 train, 1 val, 0 test)" in err
     assert "5,de,Monarchfalter" in (tmp_path / "catalog" / "names.csv").read_text()
     assert ",Danaus plexippus\n" in (tmp_path / "catalog" / "taxonomy.csv").read_text()
+    photographs = open_catalog(tmp_path / "catalog").photos("val")
+    assert (photographs.licenses, photographs.attributions) == (["CC0-1.0"], ["me, myself"])
     code, _, err = says(
         "ingest", f"--input={photos}", f"--out={tmp_path / 'genera'}", "--levels=genus"
     )
