@@ -6,13 +6,13 @@ mutation, has of its own; growing the same number gives the same band, margin or
 
 from __future__ import annotations
 
-import colorsys
 import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from taxonvision.synthetic.archetypes import RGB, Palette
+from taxonvision.synthetic.colours import mix, tinted
 
 TRAITS = (
     "ground",
@@ -28,8 +28,6 @@ TRAITS = (
 # The difficulty of a data set lies here: how much of a pattern congeners share.
 TRAIT_CHANGE = 0.60  # chance that a species has a trait of its own
 LEAST_CHANGES = 5  # traits that every species but the first of its genus has of its own
-HUE_SPREAD = 0.03  # one standard deviation of a species' hue, in turns
-LIGHTNESS_SPREAD = 0.07
 
 _GREY_BROWN: RGB = (0.56, 0.49, 0.40)
 
@@ -122,7 +120,7 @@ class Traits:
 def draw_traits(rng: np.random.Generator, palette: Palette) -> Traits:
     """The traits of a genus."""
     numbers = tuple(int(number) for number in rng.integers(2**31, size=len(TRAITS)))
-    return Traits(_tinted(palette, rng, 1.0), numbers, float(rng.uniform(0.10, 0.55)))
+    return Traits(tinted(palette, rng), numbers, float(rng.uniform(0.10, 0.55)))
 
 
 def mutate(traits: Traits, rng: np.random.Generator, *, first: bool) -> Traits:
@@ -137,7 +135,7 @@ def mutate(traits: Traits, rng: np.random.Generator, *, first: bool) -> Traits:
         int(new) if change else old
         for old, new, change in zip(traits.numbers, fresh, changed, strict=True)
     )
-    return dataclasses.replace(traits, palette=_tinted(traits.palette, rng, 1.0), numbers=numbers)
+    return dataclasses.replace(traits, palette=tinted(traits.palette, rng), numbers=numbers)
 
 
 def grow(traits: Traits, rng: np.random.Generator) -> Appearance:
@@ -170,14 +168,14 @@ def grow(traits: Traits, rng: np.random.Generator) -> Appearance:
         sheen_amount=palette.sheen_amount,
     )
     hind = dataclasses.replace(fore, bands=inner_hind + outside_hind, eyespots=eyes_hind, apex=None)
-    body = _mix(palette.dark, palette.ground, float(rng.uniform(0.05, 0.3)))
+    body = mix(palette.dark, palette.ground, float(rng.uniform(0.05, 0.3)))
     return Appearance(
         fore=fore,
         hind=hind,
         fore_under=_underside(fore, traits.crypsis, palette),
         hind_under=_underside(hind, min(traits.crypsis + 0.15, 0.9), palette),
         body=body,
-        fur=_mix(body, palette.light, float(rng.uniform(0.08, 0.30))),
+        fur=mix(body, palette.light, float(rng.uniform(0.08, 0.30))),
     )
 
 
@@ -187,9 +185,9 @@ def _ground(rng: np.random.Generator, palette: Palette) -> tuple[RGB, RGB, float
     if kind < 0.15:
         ground, outer = outer, ground
     elif kind < 0.35:  # the pale base, the dark outer half
-        outer = _mix(outer, palette.dark, 0.65)
+        outer = mix(outer, palette.dark, 0.65)
     elif kind < 0.45:
-        outer = _mix(ground, palette.light, 0.45)
+        outer = mix(ground, palette.light, 0.45)
     return ground, outer, float(rng.uniform(0.45, 0.8))
 
 
@@ -268,10 +266,10 @@ def _apex(rng: np.random.Generator, palette: Palette) -> Apex | None:
 
 def _underside(upper: WingPattern, crypsis: float, palette: Palette) -> WingPattern:
     """The same drawing in the colours of bark and dry leaves, its eyespots kept."""
-    earth = _mix(_GREY_BROWN, palette.light, 0.35)
+    earth = mix(_GREY_BROWN, palette.light, 0.35)
 
     def dull(colour: RGB, amount: float = crypsis) -> RGB:
-        return _mix(colour, earth, amount)
+        return mix(colour, earth, amount)
 
     return dataclasses.replace(
         upper,
@@ -292,27 +290,3 @@ def _underside(upper: WingPattern, crypsis: float, palette: Palette) -> WingPatt
         veins=min(1.0, upper.veins + 0.15),
         sheen_amount=0.0,
     )
-
-
-def _tinted(palette: Palette, rng: np.random.Generator, strength: float) -> Palette:
-    """The palette with its hues turned and its lightness moved, all colours alike."""
-    turn = float(rng.normal(0, HUE_SPREAD * strength))
-    lighter = float(rng.normal(0, LIGHTNESS_SPREAD * strength))
-
-    def tint(colour: RGB) -> RGB:
-        hue, lightness, saturation = colorsys.rgb_to_hls(*colour)
-        moved = min(max(lightness + lighter * (1 - abs(2 * lightness - 1)), 0.0), 1.0)
-        return colorsys.hls_to_rgb((hue + turn) % 1.0, moved, saturation)
-
-    return dataclasses.replace(
-        palette,
-        ground=tint(palette.ground),
-        outer=tint(palette.outer),
-        accent=tint(palette.accent),
-        light=tint(palette.light),
-    )
-
-
-def _mix(first: RGB, second: RGB, amount: float) -> RGB:
-    red, green, blue = (a + (b - a) * amount for a, b in zip(first, second, strict=True))
-    return red, green, blue

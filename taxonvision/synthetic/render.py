@@ -16,6 +16,7 @@ from taxonvision.synthetic.wings import Individual, draw_individual
 
 # How hard the photographs are. A wing unit is about half the span.
 WING_SHARE = (0.24, 0.41)  # a wing unit as a share of the picture's side
+LARGEST_WING_SHARE = 0.42  # a larger animal would leave the picture
 OCCLUDED_SHARE = 0.25  # photographs with something before the animal
 BLURRED_SHARE = 0.35  # photographs out of focus or shaken
 NOISE = (1.0, 6.0)  # standard deviation of the sensor's noise, levels of 255
@@ -61,7 +62,8 @@ def draw_photograph(
     pose = draw_pose(species.body, rng)
     light = _light_from(rng)
     span = species.body.span * math.exp(rng.normal(0, 0.04))
-    scale = size * span * float(rng.uniform(*WING_SHARE)) * (1.15 if pose.closed else 1.0)
+    share = span * float(rng.uniform(*WING_SHARE)) * (1.15 if pose.closed else 1.0)
+    scale = size * min(share, LARGEST_WING_SHARE)
     animal = draw_organism(
         species.body, species.appearance, met.individual, pose, light, scale, rng
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import math
 from collections.abc import Callable
 
@@ -10,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
+from taxonvision.synthetic.colours import Tone, darker, distance, foliage, from_hex, lighter
+
 Floats = npt.NDArray[np.float32]
-Tone = tuple[int, int, int]
 
 _PETALS = ("f4f0f6", "e8b53c", "d86a9a", "9a6fd0", "e0503a", "f0d8e8", "6f8fe0", "ffffff")
-_GREENS = ((0.22, 0.34), (0.25, 0.75), (0.18, 0.45))  # ranges of hue, saturation, value
 
 
 def draw_background(
@@ -34,9 +33,9 @@ def draw_foreground(size: int, rng: np.random.Generator) -> Image.Image:
     draw = ImageDraw.Draw(layer)
     if rng.random() < 0.6:
         for _ in range(int(rng.integers(1, 5))):
-            _blade(draw, small, _green(rng), rng, width=float(rng.uniform(0.02, 0.07)))
+            _blade(draw, small, foliage(rng), rng, width=float(rng.uniform(0.02, 0.07)))
     else:
-        _leaf_over(draw, small, _green(rng), rng)
+        _leaf_over(draw, small, foliage(rng), rng)
     layer = layer.filter(ImageFilter.GaussianBlur(small * float(rng.uniform(0.004, 0.03))))
     return layer.resize((size, size), Image.Resampling.BILINEAR)
 
@@ -58,7 +57,7 @@ def cloud(
 def _bokeh(size: int, place: np.random.Generator, rng: np.random.Generator) -> Image.Image:
     """Far foliage, sky or flowers, all out of focus."""
     small = max(24, size // 4)
-    low, high = _green(place), _far(place)
+    low, high = foliage(place), distance(place)
     glow = cloud(small, rng, octaves=2)
     rise = np.linspace(1, 0, small, dtype=np.float32)[:, None] * float(place.uniform(-0.4, 1.0))
     base = _between(low, high, 0.5 + 0.3 * glow + rise - 0.3)
@@ -67,7 +66,7 @@ def _bokeh(size: int, place: np.random.Generator, rng: np.random.Generator) -> I
     for _ in range(int(rng.integers(6, 34))):
         x, y = rng.uniform(0, small, 2)
         radius = small * float(rng.uniform(0.02, 0.11))
-        tone = _lighter(high if rng.random() < 0.7 else low, float(rng.uniform(0.1, 0.6)))
+        tone = lighter(high if rng.random() < 0.7 else low, float(rng.uniform(0.1, 0.6)))
         box = (x - radius, y - radius, x + radius, y + radius)
         draw.ellipse(box, fill=(*tone, int(rng.uniform(25, 110))))
     image = image.filter(ImageFilter.GaussianBlur(small * float(rng.uniform(0.004, 0.04))))
@@ -77,7 +76,7 @@ def _bokeh(size: int, place: np.random.Generator, rng: np.random.Generator) -> I
 def _leaf(size: int, place: np.random.Generator, rng: np.random.Generator) -> Image.Image:
     """A leaf seen from close by, with its midrib and side veins."""
     u, v = _turned(size, rng)
-    green = _green(place)
+    green = foliage(place)
     pitch = float(place.uniform(0.14, 0.26))
     along = (u - 0.7 * np.abs(v) - 0.2 * v * v) / pitch
     side = np.abs(along - np.round(along)) * pitch
@@ -96,7 +95,7 @@ def _leaf(size: int, place: np.random.Generator, rng: np.random.Generator) -> Im
 def _flower(size: int, place: np.random.Generator, rng: np.random.Generator) -> Image.Image:
     """One large flower head, its rays lit from a side."""
     image = _bokeh(size, place, rng)
-    petal = _hex(_PETALS[int(place.integers(len(_PETALS)))])
+    petal = from_hex(_PETALS[int(place.integers(len(_PETALS)))])
     rays = int(place.integers(6, 22))
     x0, y0 = float(rng.normal(0, 0.16)), float(rng.normal(0, 0.16))
     u, v = _turned(size, rng)
@@ -121,17 +120,17 @@ def _flower(size: int, place: np.random.Generator, rng: np.random.Generator) -> 
 def _umbel(size: int, place: np.random.Generator, rng: np.random.Generator) -> Image.Image:
     """Many small blossoms on stalks."""
     image = _bokeh(size, place, rng)
-    petal = _hex(_PETALS[int(place.integers(len(_PETALS)))])
+    petal = from_hex(_PETALS[int(place.integers(len(_PETALS)))])
     draw = ImageDraw.Draw(image)
     x0, y0 = size * rng.normal(0.5, 0.1, 2)
     spread = size * float(rng.uniform(0.18, 0.34))
-    stalk = _darker(_green(place), 0.25)
+    stalk = darker(foliage(place), 0.25)
     for _ in range(70):
         x, y = x0 + spread * rng.normal(), y0 + 0.7 * spread * rng.normal()
         draw.line((x, y, x0, y0 + 1.2 * spread), fill=stalk, width=max(1, size // 200))
     for _ in range(int(rng.integers(60, 130))):
         x, y = x0 + spread * rng.normal(), y0 + 0.7 * spread * rng.normal()
-        tone = _darker(petal, float(rng.uniform(0, 0.35)))
+        tone = darker(petal, float(rng.uniform(0, 0.35)))
         turn = float(rng.uniform(0, 1.3))
         radius = size * float(rng.uniform(0.010, 0.022))
         for k in range(5):
@@ -168,7 +167,7 @@ def _gravel(size: int, place: np.random.Generator, rng: np.random.Generator) -> 
         value = float(rng.uniform(0.42, 0.85))
         tone = tuple(int(255 * value * c) for c in (0.98, 0.95 - 0.08 * warm, 0.90 - 0.2 * warm))
         draw.ellipse((x - wide, y - high * 0.9, x + wide * 1.1, y + high * 1.2), fill=(52, 47, 42))
-        draw.ellipse((x - wide, y - high, x + wide, y + high), fill=_darker(tone, 0.18))
+        draw.ellipse((x - wide, y - high, x + wide, y + high), fill=darker(tone, 0.18))
         draw.ellipse((x - wide, y - high, x + wide * 0.75, y + high * 0.68), fill=tone)
     grain = cloud(size, rng, (60, 60), 1)
     return _times(image.filter(ImageFilter.GaussianBlur(size * 0.004)), 1 + 0.06 * grain)
@@ -182,12 +181,12 @@ def _meadow(size: int, place: np.random.Generator, rng: np.random.Generator) -> 
     for blur, count in ((0.016, 26), (0.006, 18), (0.0, 9)):
         draw = ImageDraw.Draw(image)
         for _ in range(count):
-            tone = _lighter(_green(place), float(rng.uniform(-0.25, 0.3)))
+            tone = lighter(foliage(place), float(rng.uniform(-0.25, 0.3)))
             _blade(draw, small, tone, rng, width=float(rng.uniform(0.008, 0.026)))
         for _ in range(int(rng.integers(0, 4))):
             x, y = rng.uniform(0, small, 2)
             radius = small * float(rng.uniform(0.012, 0.035))
-            tone = _hex(_PETALS[int(place.integers(len(_PETALS)))])
+            tone = from_hex(_PETALS[int(place.integers(len(_PETALS)))])
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tone)
         if blur:
             image = image.filter(ImageFilter.GaussianBlur(small * blur))
@@ -203,7 +202,7 @@ def _ground(size: int, place: np.random.Generator, rng: np.random.Generator) -> 
     image = Image.fromarray(_shaded(base, 0.8 + 0.13 * cloud(size, rng, (7, 7), 6)))
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(0, 14))):
-        tone = _darker((168, 122, 72), float(rng.uniform(-0.2, 0.6)))
+        tone = darker((168, 122, 72), float(rng.uniform(-0.2, 0.6)))
         _litter(draw, size, tone, rng)
     return image.filter(ImageFilter.GaussianBlur(size * 0.003))
 
@@ -254,7 +253,7 @@ def _leaf_over(draw: ImageDraw.ImageDraw, size: int, tone: Tone, rng: np.random.
     outline = np.concatenate([middle + across * half, (middle - across * half)[::-1]]) * size
     draw.polygon([tuple(point) for point in outline], fill=tone)
     rib = [tuple(point) for point in (middle * size)]
-    draw.line(rib, fill=_lighter(tone, 0.2), width=max(1, size // 70))
+    draw.line(rib, fill=lighter(tone, 0.2), width=max(1, size // 70))
 
 
 def _litter(draw: ImageDraw.ImageDraw, size: int, tone: Tone, rng: np.random.Generator) -> None:
@@ -265,44 +264,6 @@ def _litter(draw: ImageDraw.ImageDraw, size: int, tone: Tone, rng: np.random.Gen
     px = centre[0] + x * math.cos(angle) - y * math.sin(angle)
     py = centre[1] + x * math.sin(angle) + y * math.cos(angle)
     draw.polygon([(a * size, b * size) for a, b in zip(px, py, strict=True)], fill=tone)
-
-
-def _green(rng: np.random.Generator) -> Tone:
-    hue, saturation, value = (float(rng.uniform(*limits)) for limits in _GREENS)
-    return _tone(hue, saturation, value + 0.1)
-
-
-def _far(rng: np.random.Generator) -> Tone:
-    """The colour of what is far behind: leaves, straw, sky, blossoms, shade."""
-    kind = rng.random()
-    if kind < 0.45:
-        return _lighter(_green(rng), 0.25)
-    if kind < 0.65:
-        return _tone(float(rng.uniform(0.09, 0.15)), 0.4, 0.72)
-    if kind < 0.85:
-        return _tone(float(rng.uniform(0.53, 0.62)), 0.35, 0.85)
-    return _tone(float(rng.uniform(0.75, 1.0)), 0.35, 0.6)
-
-
-def _tone(hue: float, saturation: float, value: float) -> Tone:
-    red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, min(value, 1.0))
-    return int(255 * red), int(255 * green), int(255 * blue)
-
-
-def _hex(code: str) -> Tone:
-    return int(code[:2], 16), int(code[2:4], 16), int(code[4:], 16)
-
-
-def _lighter(tone: tuple[int, ...], amount: float) -> Tone:
-    if amount < 0:
-        return _darker(tone, -amount)
-    red, green, blue = (int(channel + (255 - channel) * amount) for channel in tone)
-    return red, green, blue
-
-
-def _darker(tone: tuple[int, ...], amount: float) -> Tone:
-    red, green, blue = (int(min(255, channel * (1 - amount))) for channel in tone)
-    return red, green, blue
 
 
 def _between(low: Tone, high: Tone, amount: np.ndarray) -> npt.NDArray[np.uint8]:
