@@ -48,14 +48,23 @@ _EXTRA_OF_PACKAGE = {
 
 def entry_point() -> None:
     """The console script."""
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of stdout, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_DONE
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line without the program's name; returns the exit code."""
-    if not arguments or arguments[0] in ("--help", "-h", "help", "--helpfull"):
+    if not arguments:
+        print(_overview(), file=sys.stderr)
+        return EXIT_USER_ERROR
+    if arguments[0] in ("--help", "-h", "help", "--helpfull"):
         print(_overview())
-        return EXIT_DONE if arguments else EXIT_USER_ERROR
+        return EXIT_DONE
     if arguments[0] == "--version":
         print(taxonvision.__version__)
         return EXIT_DONE
@@ -82,9 +91,6 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         _fail("interrupted; nothing half written was left")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of stdout, say `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_DONE
 
 
 def _run(command: str, arguments: Sequence[str]) -> int:
@@ -100,11 +106,13 @@ def _run(command: str, arguments: Sequence[str]) -> int:
     try:
         positional = values([command, *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
-        name = error.flagname
-        raise UserError(_unknown(f"`{command}` has no flag --{name}", name, _own(values))) from None
+        sentence = f"`{command}` has no flag --{error.flagname}"
+        known = [f"--{name}" for name in _own(values)]
+        raise UserError(_unknown(sentence, f"--{error.flagname}", known)) from None
     except flags.Error as error:
-        raise UserError(f"`{command}`: {' '.join(str(error).split())}") from None
-    missing = [f"--{name}" for name in module.REQUIRED if values[name].value is None]
+        reason = " ".join(str(error).removeprefix("ERROR:: ").split())
+        raise UserError(f"`{command}`: {reason}") from None
+    missing = [f"--{name}" for name in module.REQUIRED if not values[name].value]
     if missing:
         raise UserError(f"`{command}` needs {' and '.join(missing)}; usage: {module.USAGE}")
     if positional and not getattr(module, "TAKES_ARGUMENTS", False):

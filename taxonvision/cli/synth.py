@@ -9,28 +9,27 @@ observers.csv.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from taxonvision import progress, storage
-from taxonvision.errors import UserError
-from taxonvision.synthetic.dataset import LAYOUTS, SynthOptions, write_dataset
+from absl import flags
 
-if TYPE_CHECKING:
-    from absl import flags
+from taxonvision.cli.values import recipe_of
+from taxonvision.progress import say
+from taxonvision.synthetic.dataset import LAYOUTS, SynthOptions, synthesize
 
-USAGE = (
-    "taxonvision synth --out=DIR [--layout=folder|open_data] [--taxa=24] [--photos_per_taxon=40]"
-)
+USAGE = "taxonvision synth --out=DIR [--layout=folder|open_data --taxa=24 --photos_per_taxon=40]"
 REQUIRED = ("out",)
-SCHEMA_VERSION = 1
 
 
 def define(values: flags.FlagValues) -> None:
-    """The flags of `synth`."""
-    from absl import flags
-
-    flags.DEFINE_string("out", None, "the folder to write", flag_values=values)
-    flags.DEFINE_enum("layout", "folder", LAYOUTS, "how photographs lie", flag_values=values)
+    """Define the flags."""
+    flags.DEFINE_string("out", None, "the data set to write", flag_values=values)
+    flags.DEFINE_enum(
+        "layout",
+        "folder",
+        LAYOUTS,
+        "how the photographs lie: folders as taxonomy, or the bucket of iNaturalist Open Data",
+        flag_values=values,
+    )
     flags.DEFINE_integer("taxa", 24, "number of species", flag_values=values)
     flags.DEFINE_integer("photos_per_taxon", 40, "photographs of each", flag_values=values)
     flags.DEFINE_integer("size", 320, "side of a photograph in pixels", flag_values=values)
@@ -43,26 +42,19 @@ def define(values: flags.FlagValues) -> None:
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
-    """Draw the data set."""
-    if arguments:
-        raise UserError(f"`synth` takes flags only, not {arguments[0]!r}; usage: {USAGE}")
+    """Draw the data set and say what is in it."""
     options = SynthOptions(
-        layout=values["layout"].value,
-        taxa=values["taxa"].value,
-        photos_per_taxon=values["photos_per_taxon"].value,
-        size=values["size"].value,
-        seed=values["seed"].value,
-        broken=values["broken"].value,
-        empty_scenes=values["empty_scenes"].value,
+        layout=values.layout,
+        taxa=values.taxa,
+        photos_per_taxon=values.photos_per_taxon,
+        size=values.size,
+        seed=values.seed,
+        broken=values.broken,
+        empty_scenes=values.empty_scenes,
     )
-    options.check()
-    out = Path(values["out"].value)
-    recipe = storage.Recipe("synth", options.recipe())
-    with storage.publish(out, "synth.json", recipe, overwrite=values["overwrite"].value) as partial:
-        counts = write_dataset(partial, options)
-        manifest = {"schema_version": SCHEMA_VERSION, "made_by": recipe.as_json(), **counts}
-        storage.write_json(partial / "synth.json", manifest)
-    progress.say(f"drew {_in_words(counts)}: {out}")
+    out = Path(values.out)
+    counts = synthesize(options, out, recipe_of("synth", values, {}), overwrite=values.overwrite)
+    say(f"{out}: {_in_words(counts)}")
     return 0
 
 

@@ -12,7 +12,6 @@ A photograph depends on the seed, its species and its number in the species, and
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,15 @@ import numpy as np
 
 from taxonvision import progress, tables
 from taxonvision.errors import UserError
+from taxonvision.storage import Recipe, publish, write_json
 from taxonvision.synthetic import open_data, studio
 from taxonvision.synthetic.open_data import Observation
 from taxonvision.synthetic.species import Species, make_species
 from taxonvision.synthetic.studio import Shot
 from taxonvision.taxonomy.ranks import RANK_LEVELS
 
+MANIFEST = "synth.json"
+SCHEMA_VERSION = 1
 LAYOUTS = ("folder", "open_data")
 SMALLEST, LARGEST = 32, 4096  # pixels
 MOST_TAXA = 100_000
@@ -53,14 +55,6 @@ class SynthOptions:
     empty_scenes: int = 0
     workers: int | None = None
 
-    def recipe(self) -> dict[str, object]:
-        """The options that change what is written."""
-        return {
-            option.name: getattr(self, option.name)
-            for option in dataclasses.fields(self)
-            if option.name != "workers"
-        }
-
     def check(self) -> None:
         """Raise UserError for the first value that cannot be."""
         if self.layout not in LAYOUTS:
@@ -77,12 +71,23 @@ class SynthOptions:
                 raise UserError(f"--{flag} must lie between {low} and {high}, not {value}")
 
 
-def write_dataset(partial: Path, options: SynthOptions) -> dict[str, int]:
-    """Write a data set into the empty folder `partial`; returns how many of what there are.
+def synthesize(
+    options: SynthOptions, out: Path, recipe: Recipe, *, overwrite: bool = False
+) -> dict[str, int]:
+    """Draw the data set `out`; returns how many of what there are.
 
     Raises UserError for options that cannot be and when the disk is full.
     """
     options.check()
+    with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
+        counts = write_dataset(partial, options)
+        manifest = {"schema_version": SCHEMA_VERSION, "made_by": recipe.as_json(), **counts}
+        write_json(partial / MANIFEST, manifest)
+    return counts
+
+
+def write_dataset(partial: Path, options: SynthOptions) -> dict[str, int]:
+    """Write a data set into the empty folder `partial`; returns how many of what there are."""
     species = make_species(options.taxa, options.seed)
     observations = plan_observations(species, options)
     observers = open_data.observers_for(len(observations))

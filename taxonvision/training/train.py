@@ -57,6 +57,7 @@ def train(
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         _warn_of_untrained(catalog, photos.class_ids)
         keras.utils.set_random_seed(options.head.seed)
+        say(f"building {options.backbone}")
         backbone = build_backbone(
             options.backbone, pretrained=options.pretrained, image_size=options.image_size
         )

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonvision.catalog.sources import folder
+from taxonvision.catalog import class_taxa
+from taxonvision.catalog.class_taxa import taxa_of_paths
 from taxonvision.catalog.sources.folder import FolderOptions, list_folder, listing_digest
 from taxonvision.errors import UserError
 
@@ -453,13 +454,14 @@ paths = st.lists(names, min_size=1, max_size=7).map(tuple)
 
 @given(st.lists(paths, max_size=20, unique=True))
 def test_hashed_ids_are_positive_31_bit_distinct_and_stable(class_paths):
-    tree, ids = folder._hashed_taxa(sorted(class_paths), FolderOptions())
+    taxa = taxa_of_paths(sorted(class_paths), ())
+    tree, ids = taxa.taxonomy, taxa.taxon_ids
     assert all(0 < taxon_id < 2**31 for taxon_id in ids.values())
     assert len(set(ids.values())) == len(ids) == len(tree)
     assert set(ids) == {path[:depth] for path in class_paths for depth in range(1, len(path) + 1)}
     for path, taxon_id in ids.items():
         assert [taxon.name for taxon in tree.lineage(taxon_id)] == list(reversed(path))
-        assert folder._hashed_taxa([path], FolderOptions())[1][path] == taxon_id
+        assert taxa_of_paths([path], ()).taxon_ids[path] == taxon_id
 
 
 def test_hashed_ids_never_change_between_releases(root):
@@ -476,12 +478,12 @@ def test_the_same_name_below_another_parent_is_another_taxon(root):
 
 
 def test_a_collision_is_hashed_again(root, monkeypatch):
-    real = folder.hashlib.sha256
+    real = class_taxa.hashlib.sha256
 
     def colliding(data):
         return real(data if b"#" in data else b"the same for all")
 
-    monkeypatch.setattr(folder.hashlib, "sha256", colliding)
+    monkeypatch.setattr(class_taxa.hashlib, "sha256", colliding)
     fill(root, "A/1.jpg", "B/1.jpg", "C/1.jpg")
     ids = [photo.taxon_id for photo in listed(root).photos]
     assert len(set(ids)) == 3

@@ -253,7 +253,7 @@ def test_the_command_writes_a_data_set_and_then_has_done_it(tmp_path, capsys):
     assert run(f"--out={out}") == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"drew 6 photographs of 2 species in 1 genus and 1 family: {out}" in said.err
+    assert f"{out}: 6 photographs of 2 species in 1 genus and 1 family" in said.err
     manifest = json.loads((out / "synth.json").read_text())
     assert manifest["schema_version"] == 1
     assert manifest["photos"] == 6
