@@ -17,10 +17,15 @@ def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> by
     """
     import tensorflow as tf
 
-    shape = (batch, *model.inputs[0].shape[1:])
-    inputs = keras.Input(batch_shape=shape, dtype=input_type, name="photograph")
-    pixels = inputs if input_type == "float32" else keras.ops.cast(inputs, "float32")
-    fixed = keras.Model(inputs, model(pixels))
+    specification = tf.TensorSpec((batch, *model.inputs[0].shape[1:]), input_type, "photograph")
+
+    @tf.function(input_signature=[specification])
+    def score(photograph: tf.Tensor) -> tf.Tensor:
+        return model(tf.cast(photograph, tf.float32), training=False)
+
+    # `from_keras_model` saves the whole Keras model on the way, which takes twice as long.
+    weights = tf.Module()
+    weights.variables_of_model = [variable.value for variable in model.variables]
     with without_chatter():
-        converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
-        return converter.convert()
+        function = score.get_concrete_function()
+        return tf.lite.TFLiteConverter.from_concrete_functions([function], weights).convert()
