@@ -8,9 +8,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from taxonvision.catalog.catalog import open_catalog
+from taxonvision.evaluation.results import read_results
 from taxonvision.export.recipes import RECIPES
 from taxonvision.progress import say
 
@@ -61,10 +63,18 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         code = _announce_and_run([*step, "--overwrite"] if values.overwrite else step)
         if code:
             return code
-    photograph = open_catalog(catalog).photos("test").paths[0]
+    photograph = _typical_photograph(catalog, results / "int8")
     code = _announce_and_run(["predict", f"--model={bundles / 'int8'}", str(photograph)])
     say(f"\nThe bundle for a phone is {bundles / 'int8'}, the comparison {work / 'comparison'}.")
     return code
+
+
+def _typical_photograph(catalog: Path, results: Path) -> Path:
+    """The test photograph whose true name gets the median score: neither the best nor the worst."""
+    scores = read_results(results).scores
+    middle = np.argsort(scores.truth_scores, kind="stable")[len(scores) // 2]
+    photos = open_catalog(catalog).photos("test")
+    return photos.paths[photos.photo_ids.index(scores.photo_ids[middle])]
 
 
 def _evaluate(model: Path, catalog: Path, out: Path) -> list[str]:

@@ -11,8 +11,10 @@ from absl import flags
 
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.cli.values import recipe_of
+from taxonvision.models.directory import MANIFEST
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
+from taxonvision.storage import check_place
 
 USAGE = "taxonvision train --catalog=CATALOG --out=MODEL [--backbone=NAME --epochs=40]"
 REQUIRED = ("catalog", "out")
@@ -63,7 +65,9 @@ def define(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Train and say how well the validation photographs are named."""
-    catalog = open_catalog(Path(values.catalog))
+    catalog, out = open_catalog(Path(values.catalog)), Path(values.out)
+    recipe = recipe_of("train", values, {"catalog": catalog.fingerprint})
+    check_place(out, MANIFEST, recipe, overwrite=values.overwrite)  # before TensorFlow is loaded
     load_keras()
     from taxonvision.training.head import HeadOptions
     from taxonvision.training.train import TrainOptions, train
@@ -81,8 +85,6 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
             seed=values.seed,
         ),
     )
-    out = Path(values.out)
-    recipe = recipe_of("train", values, {"catalog": catalog.fingerprint})
     manifest = train(catalog, options, out, recipe, overwrite=values.overwrite)
     accuracy = manifest["metrics"].get("val_accuracy")
     say(

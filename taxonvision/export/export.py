@@ -75,16 +75,16 @@ def export(
         GateRefusedError: a compressed model does not agree with the full one.
     """
     places = _places(options, out)
-    pending = {}
+    pending = dict(places)
     for name, place in places.items():
         try:
             check_place(place, MANIFEST, recipes[name], overwrite=overwrite)
-            pending[name] = place
         except AlreadyDone:
-            if len(places) > 1:
-                say(f"already done: {place}")
+            del pending[name]
     if not pending:
         raise AlreadyDone(str(out))
+    for name in [name for name in places if name not in pending]:
+        say(f"already done: {places[name]}")
     keras_model = model.load()
     full = model.recognizer_of(keras_model)
     calibration = _calibration(catalog, model, options) if "int8" in pending else np.empty(0)

@@ -57,10 +57,10 @@ def train(
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         _warn_of_untrained(catalog, photos.class_ids)
         keras.utils.set_random_seed(options.head.seed)
-        say(f"building {options.backbone}")
         backbone = build_backbone(
             options.backbone, pretrained=options.pretrained, image_size=options.image_size
         )
+        say(f"{backbone.name}, input {backbone.image_size} x {backbone.image_size} pixels")
         contract = Contract(backbone.image_size, backbone.crop_ratio)
         extractor = FeatureExtractor(backbone.model, contract)
         features = extractor.extract(photos.paths, "features of train")
