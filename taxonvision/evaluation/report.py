@@ -62,6 +62,8 @@ def _render(path: Path, template: str, **values: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda share: f"{share:.1%}"
-    environment.filters["points"] = lambda share: f"{100 * share:+.1f}"
+    environment.filters["points"] = lambda share: f"{100 * share:+.1f}".replace(
+        "-", "\N{MINUS SIGN}"
+    )
     environment.filters["megabytes"] = lambda count: f"{count / 1e6:.2f} MB"
     path.write_text(environment.get_template(template).render(**values), encoding="utf-8")

@@ -176,21 +176,21 @@ def _gravel(size: int, place: np.random.Generator, rng: np.random.Generator) -> 
 def _meadow(size: int, place: np.random.Generator, rng: np.random.Generator) -> Image.Image:
     """Blades of grass, the nearer the sharper, a few flowers among them."""
     image = _bokeh(size, place, rng)
-    small = max(24, size // 2)
-    image = image.resize((small, small))
-    for blur, count in ((0.016, 26), (0.006, 18), (0.0, 9)):
+    small, large = max(24, size // 2), 2 * size  # the sharp ones are drawn large: smooth edges
+    for blur, count, side in ((0.016, 26, small), (0.006, 18, small), (0.0, 9, large)):
+        image = image.resize((side, side))
         draw = ImageDraw.Draw(image)
         for _ in range(count):
             tone = lighter(foliage(place), float(rng.uniform(-0.25, 0.3)))
-            _blade(draw, small, tone, rng, width=float(rng.uniform(0.008, 0.026)))
+            _blade(draw, side, tone, rng, width=float(rng.uniform(0.008, 0.026)))
         for _ in range(int(rng.integers(0, 4))):
-            x, y = rng.uniform(0, small, 2)
-            radius = small * float(rng.uniform(0.012, 0.035))
+            x, y = rng.uniform(0, side, 2)
+            radius = side * float(rng.uniform(0.012, 0.035))
             tone = from_hex(_PETALS[int(place.integers(len(_PETALS)))])
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tone)
         if blur:
-            image = image.filter(ImageFilter.GaussianBlur(small * blur))
-    return image.resize((size, size), Image.Resampling.BICUBIC)
+            image = image.filter(ImageFilter.GaussianBlur(side * blur))
+    return image.reduce(2)
 
 
 def _ground(size: int, place: np.random.Generator, rng: np.random.Generator) -> Image.Image:
