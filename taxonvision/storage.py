@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
@@ -127,20 +128,27 @@ def publish(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) -> Ite
 
 @contextlib.contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """Yield an empty folder `OUT.partial` that takes `out`'s place when the block ends well."""
+    """Yield an empty folder `OUT.partial` that takes `out`'s place when the block ends well.
+
+    Raises UserError when it cannot be made, or when another process is writing it.
+    """
     partial = _beside(out, ".partial")
     try:
         if partial.exists():
+            os.close(_lock(partial))  # free: what a killed run left
             shutil.rmtree(partial)
         partial.mkdir(parents=True)
+        lock = _lock(partial)
     except OSError as error:
         raise UserError(f"{partial} cannot be made: {error.strerror}") from None
     try:
         yield partial
+        _move_into_place(partial, out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    _move_into_place(partial, out)
+    finally:
+        os.close(lock)
 
 
 @contextlib.contextmanager
@@ -156,6 +164,21 @@ def replacing_file(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # gone already, or its folder could not be made
             partial.unlink()
+
+
+def _lock(folder: Path) -> int:
+    """Lock a folder for as long as the returned descriptor is open, at most this process's life."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(
+            f"{folder} is being written by another run; wait for it or choose another --out"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+    return descriptor
 
 
 def _beside(place: Path, suffix: str) -> Path:

@@ -398,3 +398,15 @@ def test_what_is_no_noun_says_which_command_makes_one(tmp_path):
     (tmp_path / "file").write_text(json.dumps({"schema_version": 1}))
     with pytest.raises(UserError, match="file does not exist"):
         manifest_of(tmp_path / "file")
+
+
+def test_two_runs_do_not_write_the_same_output(tmp_path):
+    out = tmp_path / "out"
+    with replacing(out) as partial:
+        (partial / "mine").write_text("1")
+        with pytest.raises(UserError, match="is being written by another run"), replacing(out):
+            pytest.fail("the second run must not begin")
+        assert (partial / "mine").is_file()
+    assert (out / "mine").is_file()
+    with replacing(out) as partial:
+        assert list(partial.iterdir()) == []

@@ -12,6 +12,7 @@ A command is a module of this package, loaded by name only when it is called, wi
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -35,6 +36,7 @@ COMMANDS = {
     "compare": "compare models on the same photographs: size, accuracy, agreement, latency",
     "predict": "name the organisms on photographs",
 }
+_WRONG_WITH_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 EXIT_DONE, EXIT_USER_ERROR, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 2, 3, 130
 
 _EXTRA_OF_PACKAGE = {
@@ -88,6 +90,11 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(
             f"`{command}` needs the package {error.name}: pip install 'taxonvision[{extra}]'"
         )
+    except OSError as error:
+        if error.errno not in _WRONG_WITH_THE_DISK:
+            raise
+        place = f": {error.filename}" if error.filename else ""
+        return _fail(f"`{command}` stopped, nothing half written was left; {error.strerror}{place}")
     except KeyboardInterrupt:
         _fail("interrupted; nothing half written was left")
         return EXIT_INTERRUPTED

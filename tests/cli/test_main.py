@@ -1,3 +1,4 @@
+import errno
 import importlib
 import importlib.metadata
 import inspect
@@ -442,3 +443,15 @@ def test_reader_that_has_gone_while_a_command_writes_is_no_error():
 )
 def test_reader_that_has_gone_is_no_error(unbuffered, arguments):
     assert run_without_a_reader(unbuffered, *arguments) == (0, "")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_full_or_locked_disk_is_one_line(says, photos, tmp_path, monkeypatch, number):
+    def fail(*arguments, **options):
+        raise OSError(number, os.strerror(number), "photos.parquet")
+
+    monkeypatch.setattr("taxonvision.catalog.ingest.write_json", fail)
+    code, _, err = says("ingest", f"--input={photos}", f"--out={tmp_path / 'catalog'}")
+    assert code == 2
+    assert err.splitlines()[-1].endswith(f"{os.strerror(number)}: photos.parquet")
+    assert not list(tmp_path.glob("catalog*"))
