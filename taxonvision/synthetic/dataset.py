@@ -21,11 +21,11 @@ import numpy as np
 from taxonvision import progress, tables
 from taxonvision.errors import UserError
 from taxonvision.storage import Recipe, publish, write_json
-from taxonvision.synthetic import open_data, studio
+from taxonvision.synthetic import open_data, photo_files
 from taxonvision.synthetic.open_data import Observation
+from taxonvision.synthetic.photo_files import Shot
 from taxonvision.synthetic.species import Species, make_species
-from taxonvision.synthetic.studio import Shot
-from taxonvision.taxonomy.ranks import RANK_LEVELS
+from taxonvision.taxonomy.tree import Taxon, Taxonomy, write_taxonomy
 
 MANIFEST = "synth.json"
 SCHEMA_VERSION = 1
@@ -96,7 +96,7 @@ def write_dataset(partial: Path, options: SynthOptions) -> dict[str, int]:
         Shot(f"empty/{number:06d}.jpg", None, number, 0, None)
         for number in range(options.empty_scenes)
     ]
-    drawn = studio.draw_all(
+    drawn = photo_files.draw_all(
         partial, species, shots + scenes, options.size, options.seed, options.workers
     )
     for _ in progress.track(drawn, len(shots) + len(scenes), "drawing", size=len):
@@ -190,7 +190,7 @@ def _plan_shots(observations: list[Observation], options: SynthOptions) -> list[
     rng = np.random.default_rng([options.seed, _BROKEN])
     chosen = rng.permutation(len(shots))[: round(len(shots) * options.broken)]
     for number, place in enumerate(sorted(chosen)):
-        how = studio.WAYS_TO_BREAK[number % len(studio.WAYS_TO_BREAK)]
+        how = photo_files.WAYS_TO_BREAK[number % len(photo_files.WAYS_TO_BREAK)]
         shots[place] = shots[place].broken_by(how)
     return shots
 
@@ -231,23 +231,21 @@ def _write_labels(
             for one in species
         ),
     )  # fmt: skip
-    tables.write_csv(
-        folder / "taxonomy.csv",
-        ("taxon_id", "parent_taxon_id", "rank_level", "rank", "name"),
-        _tree_rows(species),
-    )
+    write_taxonomy(folder / "taxonomy.csv", _tree(species))
 
 
-def _tree_rows(species: list[Species]) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
+def _tree(species: list[Species]) -> Taxonomy:
+    taxa: list[Taxon] = []
     parent: int | None = None
     for taxon_id, rank, name in open_data.UPPER_TAXA:
-        rows.append((taxon_id, parent, RANK_LEVELS[rank], rank, name))
+        taxa.append(Taxon.of_rank(taxon_id, parent, rank, name))
         parent = taxon_id
     order = parent
     families = {one.family_id: one.family for one in species}
     genera = {one.genus_id: (one.family_id, one.genus) for one in species}
-    rows += [(key, order, 30, "family", name) for key, name in families.items()]
-    rows += [(key, above, 20, "genus", name) for key, (above, name) in genera.items()]
-    rows += [(one.taxon_id, one.genus_id, 10, "species", one.scientific_name) for one in species]
-    return rows
+    taxa += [Taxon.of_rank(key, order, "family", name) for key, name in families.items()]
+    taxa += [Taxon.of_rank(key, above, "genus", name) for key, (above, name) in genera.items()]
+    taxa += [
+        Taxon.of_rank(one.taxon_id, one.genus_id, "species", one.scientific_name) for one in species
+    ]
+    return Taxonomy(taxa)

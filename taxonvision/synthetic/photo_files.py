@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from taxonvision.errors import UserError
+from taxonvision.parallel import cores
 from taxonvision.synthetic.render import draw_empty_scene, draw_encounter, draw_photograph
 from taxonvision.synthetic.species import Species
 
@@ -73,7 +74,7 @@ def draw_all(
             _Batch(folder, some, {index: species[index] for index in needed}, size, seed)
         )
     if workers is None:
-        workers = 1 if len(shots) < FEWEST_FOR_WORKERS else _processors()
+        workers = 1 if len(shots) < FEWEST_FOR_WORKERS else cores()
     if workers <= 1:
         yield from map(_draw_batch, batches)
         return
@@ -88,13 +89,6 @@ def draw_all(
         yield from results
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _processors() -> int:
-    """How many processors this process may use; SLURM and containers often give it fewer."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def file_bytes(shot: Shot, species: Species | None, size: int, seed: int) -> bytes:
