@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from taxonvision.text import for_screen
+
 T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 def say(message: str) -> None:
     """Write one line to stderr."""
-    print(message, file=sys.stderr, flush=True)
+    print(for_screen(message), file=sys.stderr, flush=True)
 
 
 def _one(item: object) -> int:

@@ -88,14 +88,22 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
             file.write(line.getvalue().removesuffix("\r\n") + "\n")
 
 
-def integer(row: Row, column: str, path: Path) -> int:
-    """The whole number in a cell; UserError with file and line when it is none."""
+def integer(row: Row, column: str, path: Path, least: int = 0) -> int:
+    """The whole number in a cell; UserError with file and line when it is none or too small."""
     try:
         value = int(row[column])
     except ValueError:
         raise UserError(
             f"{path}, line {row.line}: {column} must be a whole number, not {row[column]!r}"
         ) from None
-    if abs(value) > _LARGEST:
-        raise UserError(f"{path}, line {row.line}: {column} is too large: {row[column]}")
+    if not least <= value <= _LARGEST:
+        raise UserError(
+            f"{path}, line {row.line}: {column} must lie between {least} and {_LARGEST}, "
+            f"not {row[column]}"
+        )
     return value
+
+
+def taxon_id_in(row: Row, column: str, path: Path) -> int:
+    """The taxon id in a cell, a whole number from 1 on; UserError with file and line else."""
+    return integer(row, column, path, least=1)

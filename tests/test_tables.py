@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonvision.errors import UserError
-from taxonvision.tables import integer, read_csv, write_csv
+from taxonvision.tables import integer, read_csv, taxon_id_in, write_csv
 
 
 @pytest.fixture
@@ -117,7 +117,9 @@ def test_integer_names_file_line_and_cell(table, text):
     assert text in str(caught.value)
 
 
-def test_integer_of_any_sign_up_to_64_bits(table):
-    path = table(f"a,b\n-7,{2**63 - 1}\n")
+def test_integer_from_the_least_up_to_63_bits(table):
+    path = table(f"a,b\n0,{2**63 - 1}\n")
     (row,) = read_csv(path)
-    assert (integer(row, "a", path), integer(row, "b", path)) == (-7, 2**63 - 1)
+    assert (integer(row, "a", path), taxon_id_in(row, "b", path)) == (0, 2**63 - 1)
+    with pytest.raises(UserError, match="line 2: a must lie between 1 and"):
+        taxon_id_in(row, "a", path)

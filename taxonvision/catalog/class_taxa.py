@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taxonvision.errors import UserError
-from taxonvision.tables import integer, read_csv
+from taxonvision.tables import read_csv, taxon_id_in
 from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.ranks import MAIN_RANKS
 from taxonvision.taxonomy.tree import Taxon, Taxonomy, read_taxonomy
+from taxonvision.text import one_line
 
 ClassPath = tuple[str, ...]
 _MAX_TAXON_ID = 2**31 - 1
@@ -88,7 +89,7 @@ def _read_class_taxa(table: Path) -> tuple[dict[str, Taxon], dict[str, dict[int,
     taxa: dict[str, Taxon] = {}
     names: dict[str, dict[int, str]] = {}
     for row in read_csv(table, ("class", "taxon_id")):
-        taxon_id = integer(row, "taxon_id", table)
+        taxon_id = taxon_id_in(row, "taxon_id", table)
         if row["class"] in taxa:
             raise UserError(f"{table}, line {row.line}: class {row['class']!r} is listed twice")
         name = row.get("scientific_name") or row["class"]
@@ -96,7 +97,7 @@ def _read_class_taxa(table: Path) -> tuple[dict[str, Taxon], dict[str, dict[int,
         for column, common_name in row.items():
             match = _COMMON_NAME.fullmatch(column)
             if match and common_name:
-                names.setdefault(match[1] or "en", {}).setdefault(taxon_id, common_name)
+                names.setdefault(match[1] or "en", {}).setdefault(taxon_id, one_line(common_name))
     return taxa, names
 
 

@@ -104,6 +104,8 @@ def ingest(
 
 def _open_all(listing: Listing) -> tuple[list[ListedPhoto], list[_Opened], list[Reject]]:
     def open_one(photo: ListedPhoto) -> _Opened | str:
+        if photo.fault:
+            return photo.fault
         try:
             data = read_bytes(listing.root / photo.path)
             image, orientation = decode(data)

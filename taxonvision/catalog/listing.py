@@ -12,7 +12,11 @@ from taxonvision.taxonomy.tree import Taxonomy
 
 @dataclass(frozen=True)
 class ListedPhoto:
-    """One photograph as a source lists it; `split` is None where the source gives none."""
+    """One photograph as a source lists it.
+
+    `split` is None where the source gives none; `fault` says why the file cannot be used where the
+    source knows already.
+    """
 
     photo_id: str
     path: str
@@ -21,11 +25,12 @@ class ListedPhoto:
     split: str | None = None
     license: str = ""
     attribution: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
 class Reject:
-    """One faulty file or row and the reason in words."""
+    """One faulty file or row whose taxon is not known, and the reason in words."""
 
     path: str
     reason: str

@@ -24,7 +24,10 @@ REQUIRED = ("model", "catalog", "out")
 def define(values: flags.FlagValues) -> None:
     """Define the flags."""
     flags.DEFINE_string(
-        "model", None, "model directory, bundle or .tflite file", flag_values=values
+        "model",
+        None,
+        "model directory, bundle or .tflite file (RGB 0-255 in, probabilities out)",
+        flag_values=values,
     )
     flags.DEFINE_string("classes", None, "classes.csv of a bare .tflite file", flag_values=values)
     flags.DEFINE_string("catalog", None, "the catalog with the photographs", flag_values=values)
@@ -45,9 +48,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         recognizer = open_bare_tflite(model, Path(values.classes), catalog.taxonomy)
     else:
         recognizer = open_recognizer(model)
-    recipe = recipe_of(
-        "evaluate", values, {"model": recognizer.fingerprint, "catalog": catalog.fingerprint}
-    )
+    inputs = {"model": recognizer.fingerprint, "catalog": catalog.fingerprint, "classes": ""}
+    recipe = recipe_of("evaluate", values, inputs)
     with telling_what_is_done():
         evaluate(recognizer, catalog, values.split, out, recipe, overwrite=values.overwrite)
     figures = read_json(out / "metrics.json")

@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import flags
 
 from taxonvision.catalog.catalog import open_catalog
-from taxonvision.cli.values import recipe_of
+from taxonvision.cli.values import define_seed, recipe_of
 from taxonvision.errors import UserError
 from taxonvision.export.recipes import RECIPES
 from taxonvision.models.directory import open_model
@@ -46,7 +46,7 @@ def define(values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=values,
     )
-    flags.DEFINE_integer("seed", 0, "draws calibration and golden photographs", flag_values=values)
+    define_seed("draws calibration and golden photographs", values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
 
 
@@ -65,7 +65,12 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
 
     inputs = {"model": model.fingerprint, "catalog": catalog.fingerprint}
     options = ExportOptions(names, values.input_type, values.calibration_photographs, values.seed)
-    recipes = {name: recipe_of("export", values, {**inputs, "quantize": name}) for name in names}
+    recipes = {}
+    for name in names:
+        # Only int8 is calibrated, so that the others stay valid when the number changes.
+        count = str(values.calibration_photographs) if name == "int8" else ""
+        made_of = {**inputs, "quantize": name, "calibration_photographs": count}
+        recipes[name] = recipe_of("export", values, made_of)
     for place in export(model, catalog, options, out, recipes, overwrite=values.overwrite):
         size = (place / "model.tflite").stat().st_size
         say(f"{place}: {len(model.classes)} classes, model.tflite {size / 1e6:.2f} MB")

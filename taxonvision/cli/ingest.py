@@ -15,6 +15,7 @@ from taxonvision.catalog.ingest import ingest
 from taxonvision.catalog.sources.folder import FolderOptions, list_folder, listing_digest
 from taxonvision.cli.values import optional_path, recipe_of
 from taxonvision.progress import say
+from taxonvision.storage import file_digest
 
 USAGE = "taxonvision ingest --input=FOLDER --out=CATALOG [--labels=CSV --taxa=CSV --taxonomy=CSV]"
 REQUIRED = ("input", "out")
@@ -65,7 +66,9 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         attribution=values.attribution,
     )
     listing = list_folder(root, options)
-    recipe = recipe_of("ingest", values, {"input": listing_digest(root, options)})
+    tables = {name: getattr(options, name) for name in ("labels", "taxa", "taxonomy")}
+    inputs = {name: file_digest(path) if path else "" for name, path in tables.items()}
+    recipe = recipe_of("ingest", values, {"input": listing_digest(root), **inputs})
     manifest = ingest(listing, values.source, out, recipe, overwrite=values.overwrite)
     counts = manifest["counts"]
     splits = ", ".join(f"{counts[split]} {split}" for split in SPLITS)

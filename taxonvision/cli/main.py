@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import taxonvision
 from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
+from taxonvision.text import for_screen
 
 if TYPE_CHECKING:
     from absl import flags
@@ -38,6 +39,7 @@ COMMANDS = {
 }
 _WRONG_WITH_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 EXIT_DONE, EXIT_USER_ERROR, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 2, 3, 130
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 
 _EXTRA_OF_PACKAGE = {
     "tensorflow": "train",
@@ -55,7 +57,7 @@ def entry_point() -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of stdout, say `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = EXIT_DONE
+        code = EXIT_BROKEN_PIPE
     sys.exit(code)
 
 
@@ -167,5 +169,5 @@ def _unknown(sentence: str, word: str, known: Iterable[str]) -> str:
 
 
 def _fail(sentence: str) -> int:
-    print(f"taxonvision: {sentence}", file=sys.stderr)
+    print(f"taxonvision: {for_screen(sentence)}", file=sys.stderr)
     return EXIT_USER_ERROR

@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
+
 from taxonvision.errors import UserError
+from taxonvision.models.directory import is_model, open_model
 from taxonvision.runtime.bundle import is_bundle, open_bundle
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
+from taxonvision.storage import digest_of
 from taxonvision.taxonomy.classes import read_classes
 from taxonvision.taxonomy.tree import Taxonomy
+
+_ROUNDING = 0.02  # of probabilities that were quantised
 
 
 def open_recognizer(path: Path) -> Recognizer:
     """Open a model directory or a bundle. TensorFlow is loaded only for the former."""
     if is_bundle(path):
         return open_bundle(path).recognizer()
-    if (path / "model.json").is_file():
-        from taxonvision.models.directory import open_model
-
+    if is_model(path):
         return open_model(path).recognizer()
     if not path.exists():
         raise UserError(f"{path} does not exist; --model names a model directory or a bundle")
@@ -34,6 +38,10 @@ def open_bare_tflite(path: Path, classes: Path, taxonomy: Taxonomy) -> Recognize
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     model = TFLiteModel(content, str(path))
+    contract = Contract(model.input.shape[1])
+    grey = np.full((1, contract.size, contract.size, 3), 128, np.uint8)
+    if abs(float(model.run(grey).sum()) - 1) > _ROUNDING:
+        raise UserError(f"{path} answers scores that do not add up to 1; it must end in a softmax")
     taxon_ids = tuple(c.taxon_id for c in read_classes(classes))
     if model.output.shape[-1] != len(taxon_ids):
         raise UserError(
@@ -45,10 +53,10 @@ def open_bare_tflite(path: Path, classes: Path, taxonomy: Taxonomy) -> Recognize
         raise UserError(f"{classes}: taxon {unknown[0]} is not in the catalog's taxonomy")
     return Recognizer(
         name=path.stem,
-        fingerprint=hashlib.sha256(content).hexdigest(),
+        fingerprint=digest_of([hashlib.sha256(content).hexdigest(), taxon_ids]),
         bytes=len(content),
         threads=model.threads,
-        contract=Contract(model.input.shape[1]),
+        contract=contract,
         class_taxon_ids=taxon_ids,
         taxonomy=taxonomy.closure(taxon_ids),
         names={},

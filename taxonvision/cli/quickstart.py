@@ -12,6 +12,7 @@ import numpy as np
 from absl import flags
 
 from taxonvision.catalog.catalog import open_catalog
+from taxonvision.cli.values import define_seed
 from taxonvision.evaluation.results import read_results
 from taxonvision.export.recipes import RECIPES
 from taxonvision.progress import say
@@ -27,7 +28,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "photos_per_taxon", 40, "photographs of each", lower_bound=10, flag_values=values
     )
-    flags.DEFINE_integer("seed", 0, "seed of all that is random", flag_values=values)
+    define_seed("seed of all that is random", values)
     flags.DEFINE_bool("overwrite", False, "do every step anew", flag_values=values)
 
 

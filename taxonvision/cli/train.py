@@ -10,7 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from taxonvision.catalog.catalog import open_catalog
-from taxonvision.cli.values import recipe_of
+from taxonvision.cli.values import define_seed, recipe_of
 from taxonvision.models.directory import MANIFEST
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
@@ -27,7 +27,8 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "backbone",
         "efficientnet_lite0",
-        "efficientnet_lite0 to 4, a network of keras.applications, or hub:PRESET of keras-hub",
+        "efficientnet_lite0 to 4 (only 0 has weights without a download), a network of "
+        "keras.applications, or hub:PRESET of keras-hub",
         flag_values=values,
     )
     flags.DEFINE_bool("pretrained", True, "start from the published weights", flag_values=values)
@@ -58,7 +59,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "weight_decay", 4e-3, "weight decay of AdamW", lower_bound=0.0, flag_values=values
     )
-    flags.DEFINE_integer("seed", 0, "seed of all that is random", flag_values=values)
+    define_seed("seed of all that is random", values)
     flags.DEFINE_string("name", "taxonvision", "what the model calls itself", flag_values=values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
 
@@ -72,6 +73,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     from taxonvision.training.head import HeadOptions
     from taxonvision.training.train import TrainOptions, train
 
+    if not values.pretrained:
+        say("warning: the backbone keeps its random weights, only a head is trained on them")
     options = TrainOptions(
         backbone=values.backbone,
         pretrained=values.pretrained,

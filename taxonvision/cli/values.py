@@ -12,6 +12,13 @@ from taxonvision.storage import Recipe
 _NOT_IN_RECIPES = frozenset({"out", "overwrite", "workdir", "flagfile", "undefok"})
 
 
+def define_seed(help_text: str, values: flags.FlagValues) -> None:
+    """Define --seed with the range that NumPy, TensorFlow and Keras all take."""
+    flags.DEFINE_integer(
+        "seed", 0, help_text, lower_bound=0, upper_bound=2**32 - 1, flag_values=values
+    )
+
+
 def optional_path(value: str | None) -> Path | None:
     """The path a flag names, None where it is not given."""
     return Path(value) if value else None

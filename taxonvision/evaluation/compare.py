@@ -13,6 +13,7 @@ from taxonvision.errors import UserError
 from taxonvision.evaluation.metrics import best_classes, is_right
 from taxonvision.evaluation.report import write_comparison_report
 from taxonvision.evaluation.results import Results
+from taxonvision.progress import say
 from taxonvision.storage import Recipe, publish, write_json
 from taxonvision.tables import write_csv
 
@@ -84,6 +85,11 @@ def compare(
 
 def _check_same_photographs(reference: Results, candidate: Results) -> None:
     ours, theirs = reference.scores, candidate.scores
+    if reference.manifest["catalog"] != candidate.manifest["catalog"]:
+        say(
+            f"warning: {candidate.folder} comes from another catalog than {reference.folder}; "
+            "photographs of the same id are taken for the same"
+        )
     if ours.photo_ids != theirs.photo_ids or not np.array_equal(ours.truth, theirs.truth):
         shared = len(set(ours.photo_ids) & set(theirs.photo_ids))
         raise UserError(

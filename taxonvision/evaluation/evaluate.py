@@ -21,7 +21,7 @@ from taxonvision.evaluation.results import (
     read_scores,
     write_scores,
 )
-from taxonvision.progress import track
+from taxonvision.progress import say, track
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.storage import Recipe, digest_of, publish, write_json
 from taxonvision.tables import write_csv
@@ -50,16 +50,19 @@ def evaluate(
         raise UserError(f"{catalog.folder} has no photograph in the split {split}: {counts}")
     taxon_of_class = np.array([c.taxon_id for c in catalog.classes], np.int64)
     truth = taxon_of_class[photos.class_ids]
-    if not np.isin(truth, recognizer.class_taxon_ids).any():
+    known = np.isin(truth, recognizer.class_taxon_ids)
+    if not known.any():
         raise UserError(
             f"{recognizer.name} knows none of the taxa in the split {split} of {catalog.folder}: "
             "the taxon ids of model and catalog differ"
         )
-    with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
-        known = recognizer.taxonomy
-        tree = Taxonomy(
-            [*known, *(taxon for taxon in catalog.taxonomy if taxon.taxon_id not in known)]
+    if not known.all():
+        say(
+            f"warning: {len(np.unique(truth[~known]))} taxa of the split are no class of the model; "
+            f"their {int((~known).sum())} photographs count as named wrong"
         )
+    with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
+        tree = _both_trees(recognizer.taxonomy, catalog.taxonomy)
         latency = _median_latency(recognizer, photos.paths[:_TIMED_PHOTOGRAPHS])
         kept = keep(
             photos.photo_ids,
@@ -97,6 +100,10 @@ def evaluate(
         }
         write_json(partial / MANIFEST, manifest)
         write_results_report(partial / "report.html", manifest, figures, by_taxon, scores, tree)
+
+
+def _both_trees(first: Taxonomy, second: Taxonomy) -> Taxonomy:
+    return Taxonomy([*first, *(taxon for taxon in second if taxon.taxon_id not in first)])
 
 
 def _score(recognizer: Recognizer, paths: list[Path], split: str) -> Iterator[np.ndarray]:

@@ -62,8 +62,8 @@ def accuracy_at_rank(scores: Scores, taxonomy: Taxonomy, rank: str) -> float | N
     Only photographs whose truth has a taxon at that rank count; None when there is none.
     """
     truth_at_rank = {t: taxonomy.at_rank(t, rank) for t in np.unique(scores.truth).tolist()}
-    truth = np.array([truth_at_rank[t] or -1 for t in scores.truth.tolist()], np.int64)
-    judged = truth != -1
+    truth = np.array([truth_at_rank[t] or 0 for t in scores.truth.tolist()], np.int64)
+    judged = truth > 0  # taxon ids count from 1
     if not judged.any():
         return None
     best = _best_at_rank(scores, taxonomy, rank)
@@ -93,11 +93,11 @@ def metrics(scores: Scores, taxonomy: Taxonomy) -> Mapping[str, Any]:
 
 
 def _best_at_rank(scores: Scores, taxonomy: Taxonomy, rank: str) -> np.ndarray:
-    """int64 [n]: the node at `rank` with the highest rolled-up score, -1 where none was kept."""
+    """int64 [n]: the node at `rank` with the highest rolled-up score, 0 where none was kept."""
     seen = np.unique(np.concatenate([scores.classes.taxon_ids, scores.inner.taxon_ids]))
     at_rank = np.array([t for t in seen.tolist() if taxonomy[t].rank == rank], np.int64)
     inner_ids = np.unique(scores.inner.taxon_ids)
-    best = np.full(len(scores), -1, np.int64)
+    best = np.zeros(len(scores), np.int64)
     best_scores = np.full(len(scores), -np.inf)
     # A class on an inner node counts with the rolled-up score only.
     for ragged, candidates in (

@@ -110,6 +110,8 @@ def export(
 def _places(options: ExportOptions, out: Path) -> dict[str, Path]:
     if len(options.quantize) == 1:
         return {options.quantize[0]: out}
+    if (out / MANIFEST).exists():
+        raise UserError(f"{out} is a bundle; choose another --out for several of them")
     return {name: out / name for name in options.quantize}
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from taxonvision.errors import UserError
 from taxonvision.models.tflite import to_tflite
-from taxonvision.progress import track
+from taxonvision.progress import say, track
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.tflite import TFLiteModel
 
-_CPU_BATCH, _GPU_BATCH = 8, 128
+_CPU_BATCH, _KERAS_BATCH = 8, 128
 
 
 class FeatureExtractor:
@@ -46,6 +47,9 @@ def _runner(backbone: keras.Model) -> tuple[int, Callable[[np.ndarray], np.ndarr
     """Batch size, and pixels uint8 [n, S, S, 3] to features float32 [n, D]."""
     import tensorflow as tf
 
-    if tf.config.list_physical_devices("GPU"):
-        return _GPU_BATCH, lambda batch: np.asarray(backbone.predict_on_batch(batch), np.float32)
-    return _CPU_BATCH, TFLiteModel(to_tflite(backbone, _CPU_BATCH), "the backbone").run
+    if not tf.config.list_physical_devices("GPU"):
+        try:
+            return _CPU_BATCH, TFLiteModel(to_tflite(backbone, _CPU_BATCH), "the backbone").run
+        except UserError as error:
+            say(f"{error}; its features are extracted by Keras, which is slower")
+    return _KERAS_BATCH, lambda batch: np.asarray(backbone.predict_on_batch(batch), np.float32)

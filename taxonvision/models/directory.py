@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +132,8 @@ def write_model(
         history: one mapping an epoch, with the same keys.
         facts: what else `model.json` records: backbone, metrics, the catalog's fingerprint ...
     """
+    import tensorflow
+
     model.save(folder / _KERAS_FILE)
     write_classes(folder / "classes.csv", classes)
     tree = taxonomy.closure(c.taxon_id for c in classes)
@@ -155,7 +156,9 @@ def write_model(
         "fingerprint": _fingerprint(model, classes),
         "packages": {
             "taxonvision": taxonvision.__version__,
-            **{package: version(package) for package in ("tensorflow", "keras", "numpy")},
+            "tensorflow": tensorflow.__version__,
+            "keras": load_keras().__version__,
+            "numpy": np.__version__,
         },
     }
     write_json(folder / MANIFEST, manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from taxonvision.chatter import without_chatter
+from taxonvision.errors import UserError
 
 
 def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> bytes:
@@ -12,10 +13,12 @@ def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> by
 
     `input_type` is float32 or uint8; the values are 0–255 either way.
 
-    Only built-in TFLite operators come out: nothing is left to TensorFlow's (Flex) operators, and
-    the converter refuses what it cannot express.
+    Only built-in TFLite operators come out, nothing is left to TensorFlow's (Flex) operators.
+
+    Raises UserError for a network that they cannot express.
     """
     import tensorflow as tf
+    from tensorflow.lite.python.convert_phase import ConverterError
 
     specification = tf.TensorSpec((batch, *model.inputs[0].shape[1:]), input_type, "photograph")
 
@@ -28,4 +31,9 @@ def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> by
     weights.variables_of_model = [variable.value for variable in model.variables]
     with without_chatter():
         function = score.get_concrete_function()
-        return tf.lite.TFLiteConverter.from_concrete_functions([function], weights).convert()
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], weights)
+        try:
+            return converter.convert()
+        except ConverterError as error:
+            reason = " ".join(str(error).split())[:300]
+    raise UserError(f"{model.name} cannot be expressed in TFLite: {reason}")

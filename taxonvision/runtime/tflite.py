@@ -46,6 +46,8 @@ class TFLiteModel:
         shape = self.input.shape
         if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or shape[0] < 1:
             raise UserError(f"{source} reads {list(shape)}, not square RGB images [1, S, S, 3]")
+        if len(self.output.shape) != 2 or self.output.shape[0] != shape[0]:
+            raise UserError(f"{source} answers {list(self.output.shape)}, not scores of classes")
         if self.input.dtype not in ("uint8", "float32") or self.output.dtype != "float32":
             raise UserError(
                 f"{source} has {self.input.dtype} in and {self.output.dtype} out; "

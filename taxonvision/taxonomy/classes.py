@@ -7,7 +7,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from taxonvision.errors import UserError
-from taxonvision.tables import integer, read_csv, write_csv
+from taxonvision.tables import integer, read_csv, taxon_id_in, write_csv
+from taxonvision.text import one_line
 
 COLUMNS = ("class_id", "taxon_id", "name", "rank", "status", "since")
 STATUSES = ("active", "retired")
@@ -36,8 +37,8 @@ def read_classes(path: Path) -> list[TaxonClass]:
         classes.append(
             TaxonClass(
                 class_id=integer(row, "class_id", path),
-                taxon_id=integer(row, "taxon_id", path),
-                name=row["name"],
+                taxon_id=taxon_id_in(row, "taxon_id", path),
+                name=one_line(row["name"]),
                 rank=row["rank"],
                 status=row["status"],
                 since=row["since"],

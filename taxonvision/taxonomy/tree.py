@@ -8,21 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxonvision.errors import UserError
-from taxonvision.tables import integer, read_csv, write_csv
+from taxonvision.tables import read_csv, taxon_id_in, write_csv
 from taxonvision.taxonomy.ranks import RANK_LEVELS
+from taxonvision.text import one_line
 
 COLUMNS = ("taxon_id", "parent_taxon_id", "rank_level", "rank", "name")
 
 
 @dataclass(frozen=True)
 class Taxon:
-    """One node of the tree; a root has no parent."""
+    """One node of the tree; a root has no parent. The name is one line of text."""
 
     taxon_id: int
     parent_taxon_id: int | None
     rank: str
     name: str
     rank_level: float
+
+    def __post_init__(self) -> None:
+        # A line break in a name would shift the lines of labels.txt below it.
+        object.__setattr__(self, "name", one_line(self.name) or "unnamed")
 
     @classmethod
     def of_rank(cls, taxon_id: int, parent_taxon_id: int | None, rank: str, name: str) -> Taxon:
@@ -118,8 +123,8 @@ def read_taxonomy(path: Path) -> Taxonomy:
             )
         taxa.append(
             Taxon(
-                taxon_id=integer(row, "taxon_id", path),
-                parent_taxon_id=integer(row, "parent_taxon_id", path) if parent else None,
+                taxon_id=taxon_id_in(row, "taxon_id", path),
+                parent_taxon_id=taxon_id_in(row, "parent_taxon_id", path) if parent else None,
                 rank=row["rank"],
                 name=row["name"],
                 rank_level=level,

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from taxonvision.errors import UserError
 from taxonvision.progress import track
 
 _MIN_DEVIATION = 0.1
@@ -87,6 +88,11 @@ def fit_head(
         ).history
         history.append({"epoch": epoch + 1, **{name: values[-1] for name, values in log.items()}})
     kernel, bias = model.get_weights()
+    if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+        raise UserError(
+            f"the head diverged to numbers that are not finite; "
+            f"lower --learning_rate (now {options.learning_rate:g})"
+        )
     return Head(kernel / deviation[:, None], bias - (mean / deviation) @ kernel, history)
 
 

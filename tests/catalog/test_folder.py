@@ -8,6 +8,7 @@ from taxonvision.catalog import class_taxa
 from taxonvision.catalog.class_taxa import taxa_of_paths
 from taxonvision.catalog.sources.folder import FolderOptions, list_folder, listing_digest
 from taxonvision.errors import UserError
+from taxonvision.text import one_line
 
 
 @pytest.fixture
@@ -34,18 +35,21 @@ def fill(root, *paths):
 
 
 def classes(listing):
-    """Path to lineage as rank:name from the root down."""
+    """Path to lineage as rank:name from the root down, of photographs without a fault."""
     return {
         photo.path: "/".join(
             f"{taxon.rank}:{taxon.name}"
             for taxon in reversed(listing.taxonomy.lineage(photo.taxon_id))
         )
         for photo in listing.photos
+        if not photo.fault
     }
 
 
 def rejects(listing):
-    return {reject.path: reject.reason for reject in listing.rejects}
+    """Path to reason, of files with and without a known class."""
+    faults = {photo.path: photo.fault for photo in listing.photos if photo.fault}
+    return faults | {reject.path: reject.reason for reject in listing.rejects}
 
 
 def splits(listing):
@@ -202,7 +206,9 @@ def test_names_with_spaces_quotes_commas_umlauts_emoji(root):
     names = ["a b", "q\"uo'te", "com,ma", "Füchse", "🦋", "line\nbreak", "#%?&", "-dash"]
     fill(root, *(f"{name}/{name}.jpg" for name in names))
     listing = listed(root)
-    assert classes(listing) == {f"{name}/{name}.jpg": f"species:{name}" for name in names}
+    assert classes(listing) == {
+        f"{name}/{name}.jpg": f"species:{name.replace(chr(10), ' ')}" for name in names
+    }
     assert listing.rejects == []
 
 
@@ -212,7 +218,7 @@ def test_name_that_is_not_utf_8(root):
     listing = listed(root)
     assert rejects(listing) == {"A/caf\\xe9.jpg": "the file name is not UTF-8"}
     assert list(classes(listing)) == ["A/1.jpg"]
-    assert listing_digest(root, FolderOptions())
+    assert listing_digest(root)
 
 
 def test_formats_that_are_not_read_and_other_files(root):
@@ -342,15 +348,45 @@ def test_faulty_rows_and_unlabelled_files_are_rejected(root, table):
     )
     listing = listed(root, labels=labels)
     assert classes(listing) == {"1.jpg": "species:A", "3.jpg": "species:A"}
-    assert sorted((reject.path, reject.reason) for reject in listing.rejects) == [
-        ("1.jpg", "labels.csv, line 3: listed before, in line 2"),
-        ("2.jpg", "labels.csv, line 5: no class"),
-        ("4.jpg", "not listed in labels.csv"),
-        ("5.heic", "heic is not read; convert it to JPEG"),
-        ("6.txt", "labels.csv, line 7: no such photograph below --input"),
-        ("7.jpg", "dangling link"),
-        ("gone.jpg", "labels.csv, line 4: no such photograph below --input"),
-    ]
+    assert {reject.path: reject.reason for reject in listing.rejects} == {
+        "1.jpg": "labels.csv, line 3: listed before, in line 2, and otherwise",
+        "2.jpg": "labels.csv, line 5: no class",
+        "4.jpg": "not listed in labels.csv",
+    }
+    assert {photo.path: photo.fault for photo in listing.photos if photo.fault} == {
+        "5.heic": "heic is not read; convert it to JPEG",
+        "6.txt": "labels.csv, line 7: no such photograph below --input",
+        "7.jpg": "dangling link",
+        "gone.jpg": "labels.csv, line 4: no such photograph below --input",
+    }
+
+
+def test_a_line_that_says_the_same_again_is_no_fault(root, table):
+    fill(root, "1.jpg")
+    labels = table("labels.csv", "file,class,split\n1.jpg,A,val\n./1.jpg,A,valid\n")
+    listing = listed(root, labels=labels)
+    assert classes(listing) == {"1.jpg": "species:A"}
+    assert rejects(listing) == {}
+
+
+@pytest.mark.parametrize("levels", [("genus", "family"), ("species", "species")])
+def test_levels_must_descend(root, levels):
+    fill(root, "A/B/1.jpg")
+    assert "--levels must descend" in refusal(root, levels=levels)
+
+
+def test_levels_are_those_of_folders_only(root, table):
+    fill(root, "A/1.jpg")
+    labels = table("labels.csv", "file,class\nA/1.jpg,A\n")
+    assert "with --labels or --taxa" in refusal(root, labels=labels, levels=("species",))
+
+
+@pytest.mark.parametrize("manifest", ["catalog.json", "bundle.json", "results.json"])
+def test_outputs_of_ours_are_no_classes(root, manifest):
+    fill(root, "A/1.jpg", f"out/{manifest}", "out/golden/1.png")
+    listing = listed(root)
+    assert classes(listing) == {"A/1.jpg": "species:A"}
+    assert rejects(listing) == {}
 
 
 def test_labels_make_folders_mean_nothing(root, table):
@@ -460,7 +496,8 @@ def test_hashed_ids_are_positive_31_bit_distinct_and_stable(class_paths):
     assert len(set(ids.values())) == len(ids) == len(tree)
     assert set(ids) == {path[:depth] for path in class_paths for depth in range(1, len(path) + 1)}
     for path, taxon_id in ids.items():
-        assert [taxon.name for taxon in tree.lineage(taxon_id)] == list(reversed(path))
+        names = [one_line(name) or "unnamed" for name in reversed(path)]
+        assert [taxon.name for taxon in tree.lineage(taxon_id)] == names
         assert taxa_of_paths([path], ()).taxon_ids[path] == taxon_id
 
 
@@ -494,16 +531,14 @@ def test_a_collision_is_hashed_again(root, monkeypatch):
 # The digest of what was listed.
 
 
-def test_digest_sees_files_and_tables_change(root, table):
+def test_digest_sees_files_change(root):
     fill(root, "A/1.jpg", "A/2.jpg")
     (root / "A" / "gone.jpg").symlink_to("gone")
-    labels = table("labels.csv", "file,class\nA/1.jpg,A\n")
-    options = FolderOptions(labels=labels)
-    digests = [listing_digest(root, options)]
-    assert listing_digest(root, options) == digests[0]
+    digests = [listing_digest(root)]
+    assert listing_digest(root) == digests[0]
 
     def changed():
-        digests.append(listing_digest(root, options))
+        digests.append(listing_digest(root))
         assert len(set(digests)) == len(digests)
 
     (root / "A" / "1.jpg").write_bytes(b"longer")
@@ -511,8 +546,6 @@ def test_digest_sees_files_and_tables_change(root, table):
     os.utime(root / "A" / "2.jpg", ns=(1, 1))
     changed()
     (root / "A" / "2.jpg").rename(root / "A" / "3.jpg")
-    changed()
-    labels.write_text("file,class\nA/1.jpg,B\n")
     changed()
     (root / "A" / "gone.jpg").unlink()
     changed()

@@ -37,7 +37,7 @@ def fill(root, files):
 
 def make(root, out, *, overwrite=False, **options):
     options = FolderOptions(**options)
-    recipe = Recipe("ingest", {}, {"input": listing_digest(root, options)})
+    recipe = Recipe("ingest", {}, {"input": listing_digest(root)})
     return ingest(list_folder(root, options), "folder", out, recipe, overwrite=overwrite)
 
 

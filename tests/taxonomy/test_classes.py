@@ -7,7 +7,7 @@ from taxonvision.taxonomy.classes import COLUMNS, TaxonClass, read_classes, writ
 CLASSES = [
     TaxonClass(0, 48662, "Danaus plexippus", "species", "active", "1"),
     TaxonClass(1, 47922, 'Nymphalidae, "brush-footed"', "family", "retired", "1"),
-    TaxonClass(2, -3, "Ä", "genus", "active", "2024.1"),
+    TaxonClass(2, 3, "Ä", "genus", "active", "2024.1"),
 ]
 
 
@@ -43,7 +43,7 @@ def test_no_class_at_all(path):
     assert read_classes(path) == []
 
 
-@pytest.mark.parametrize("ids", [(1, 2), (0, 2), (0, 0), (-1, 0)])
+@pytest.mark.parametrize("ids", [(1, 2), (0, 2), (0, 0), (1, 0, 3)])
 def test_ids_that_do_not_count(path, ids):
     rows = [(i, 10 + n, "A", "species", "active", "1") for n, i in enumerate(ids)]
     assert "count 0, 1, 2" in refusal(path, *rows)

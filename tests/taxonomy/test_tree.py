@@ -22,7 +22,7 @@ LIFE = Taxonomy(
 @st.composite
 def trees(draw, least=1):
     """Parents by taxon id: any forest, in any order, with any ids."""
-    ids = draw(st.lists(st.integers(-5, 10**12), min_size=least, max_size=20, unique=True))
+    ids = draw(st.lists(st.integers(1, 10**12), min_size=least, max_size=20, unique=True))
     parents = {ids[0]: None}
     for position, taxon_id in enumerate(ids[1:], start=1):
         parents[taxon_id] = draw(st.none() | st.sampled_from(ids[:position]))

@@ -13,6 +13,8 @@ from taxonvision.catalog.listing import Reject
 from taxonvision.photograph import SUFFIXES, UNREADABLE_SUFFIXES
 
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "@eaDir", "lost+found"})
+# What our commands write is no class of photographs, golden ones in a bundle included.
+_OUTPUTS = ("catalog.json", "model.json", "results.json", "bundle.json", "comparison.json")
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Files:
 
 
 def find_files(root: Path) -> Files:
-    """Walk through all folders below `root`; hidden ones are passed over."""
+    """Walk through all folders below `root`; hidden ones and outputs of ours are passed over."""
     files = Files()
     for path, entry in entries(root):
         suffix = PurePosixPath(path).suffix.lower()
@@ -70,6 +72,8 @@ def entries(root: Path) -> Iterator[tuple[str, os.stat_result | str]]:
                 status = entry.stat()
             except OSError:
                 yield path, "dangling link" if entry.is_symlink() else "cannot be read"
+                continue
+            if entry.is_dir() and any(Path(entry.path, name).is_file() for name in _OUTPUTS):
                 continue
             if entry.is_dir():
                 identity = (status.st_dev, status.st_ino)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ from taxonvision.catalog.listing import ListedPhoto, Listing, Reject
 from taxonvision.catalog.sources.files import Files, entries, find_files
 from taxonvision.catalog.splits import split_named
 from taxonvision.errors import UserError
+from taxonvision.photograph import SUFFIXES, UNREADABLE_SUFFIXES
 from taxonvision.tables import read_csv
 from taxonvision.taxonomy.ranks import MAIN_RANKS, RANK_LEVELS
 
@@ -39,10 +41,11 @@ class FolderOptions:
 
 @dataclass(frozen=True)
 class _Label:
-    """A photograph's class and its split, None where none is given."""
+    """A photograph's class, its split if one is given, and what is wrong with its file."""
 
     names: ClassPath
     split: str | None
+    fault: str
 
 
 def list_folder(root: Path, options: FolderOptions) -> Listing:
@@ -53,9 +56,7 @@ def list_folder(root: Path, options: FolderOptions) -> Listing:
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; --input names the folder of the photographs")
-    unknown = [level for level in options.levels if level not in RANK_LEVELS]
-    if unknown:
-        raise UserError(f"--levels: {unknown[0]!r} is no rank; ranks are {', '.join(RANK_LEVELS)}")
+    _check_levels(options)
     if options.taxonomy and not options.taxa:
         raise UserError("--taxonomy needs --taxa, the table of which class is which taxon")
     files = find_files(root)
@@ -77,22 +78,44 @@ def list_folder(root: Path, options: FolderOptions) -> Listing:
             split=label.split,
             license=options.license,
             attribution=options.attribution,
+            fault=label.fault,
         )
         for path, label in sorted(labels.items())
     ]
-    rejects = files.rejects + rejects
+    rejects += [reject for reject in files.rejects if reject.path not in labels]
     return Listing(root, photos, taxa.taxonomy, taxa.names, rejects, dict(files.other))
 
 
-def listing_digest(root: Path, options: FolderOptions) -> str:
-    """SHA-256 over the names, sizes and times of all files, and the bytes of the tables."""
+def listing_digest(root: Path) -> str:
+    """SHA-256 over the place of `root` and the names, sizes and times of all files below it."""
     digest = hashlib.sha256(repr(root.absolute()).encode("utf-8", "surrogateescape"))
     for path, entry in sorted(entries(root), key=lambda item: item[0]):
         seen = entry if isinstance(entry, str) else (entry.st_size, entry.st_mtime_ns)
         digest.update(repr((path, seen)).encode("utf-8", "surrogateescape"))
-    for table in (options.labels, options.taxa, options.taxonomy):
-        digest.update(table.read_bytes() if table and table.is_file() else b"-")
     return digest.hexdigest()
+
+
+def _check_levels(options: FolderOptions) -> None:
+    unknown = [level for level in options.levels if level not in RANK_LEVELS]
+    if unknown:
+        raise UserError(f"--levels: {unknown[0]!r} is no rank; ranks are {', '.join(RANK_LEVELS)}")
+    heights = [RANK_LEVELS[level] for level in options.levels]
+    if any(above <= below for above, below in itertools.pairwise(heights)):
+        raise UserError(f"--levels must descend, as family,genus,species: {options.levels}")
+    if options.levels and (options.labels or options.taxa):
+        raise UserError(
+            "--levels names levels of folders; with --labels or --taxa give the tree by --taxonomy"
+        )
+
+
+def _faults(files: Files) -> dict[str, str]:
+    """Why a file that claims to be a photograph cannot be used, by its path."""
+    claims = SUFFIXES | UNREADABLE_SUFFIXES
+    return {
+        reject.path: reject.reason
+        for reject in files.rejects
+        if PurePosixPath(reject.path).suffix.lower() in claims
+    }
 
 
 def _labels_of_table(table: Path, files: Files) -> tuple[dict[str, _Label], list[Reject]]:
@@ -102,8 +125,7 @@ def _labels_of_table(table: Path, files: Files) -> tuple[dict[str, _Label], list
     class_column = "class" if "class" in rows[0] else "label"
     if class_column not in rows[0]:
         raise UserError(f"{table} has no column class or label; it has: {', '.join(rows[0])}")
-    on_disk = set(files.photos)
-    refused = {reject.path for reject in files.rejects}
+    faults = _faults(files) | dict.fromkeys(files.photos, "")
     labels: dict[str, _Label] = {}
     lines: dict[str, int] = {}
     rejects = []
@@ -115,18 +137,18 @@ def _labels_of_table(table: Path, files: Files) -> tuple[dict[str, _Label], list
             raise UserError(
                 f"{table}, line {row.line}: split must be train, val or test, not {row['split']!r}"
             )
+        fault = faults.get(path, f"{where}: no such photograph below --input")
+        label = _Label((row[class_column],), split, fault)
         if path in lines:
-            rejects.append(Reject(path, f"{where}: listed before, in line {lines[path]}"))
+            if label != labels.get(path):
+                reason = f"{where}: listed before, in line {lines[path]}, and otherwise"
+                rejects.append(Reject(path, reason))
             continue
         lines[path] = row.line
-        if path in refused:
-            continue
-        if path not in on_disk:
-            rejects.append(Reject(path, f"{where}: no such photograph below --input"))
-        elif not row[class_column]:
-            rejects.append(Reject(path, f"{where}: no {class_column}"))
+        if row[class_column]:
+            labels[path] = label
         else:
-            labels[path] = _Label((row[class_column],), split)
+            rejects.append(Reject(path, f"{where}: no {class_column}"))
     rejects += [
         Reject(path, f"not listed in {table.name}") for path in files.photos if path not in lines
     ]
@@ -141,15 +163,19 @@ def _labels_of_folders(
     depth = len(levels or MAIN_RANKS)
     labels: dict[str, _Label] = {}
     rejects = []
-    for path in files.photos:
+    for path, fault in (dict.fromkeys(files.photos, "") | _faults(files)).items():
         folders = tuple(path.split("/")[:-1])
         names = folders[class_level:]
-        if not names:
-            rejects.append(Reject(path, "not in a class folder and no --labels given"))
-        elif len(names) > depth:
-            rejects.append(Reject(path, f"in a folder deeper than the {depth} levels of ranks"))
-        else:
-            labels[path] = _Label(names, split_named(folders[0]) if by_split else None)
+        if names and len(names) <= depth:
+            split = split_named(folders[0]) if by_split else None
+            labels[path] = _Label(names, split, fault)
+        elif not fault:
+            reason = (
+                f"in a folder deeper than the {depth} levels of ranks"
+                if names
+                else "not in a class folder and no --labels given"
+            )
+            rejects.append(Reject(path, reason))
     _refuse_empty_classes(root, files, class_level)
     return labels, rejects
 

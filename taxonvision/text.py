@@ -1,0 +1,26 @@
+"""Text from elsewhere made fit for one line, a screen or a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+# Control characters move the cursor or colour a terminal; bidirectional ones reorder what is read.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    """The text without control characters and line breaks, which become spaces."""
+    return " ".join(_CONTROLS.sub(" ", text).split())
+
+
+def for_screen(text: str) -> str:
+    """The text as a terminal may show it: control characters but line breaks are marked."""
+    lines = [_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", line) for line in text.split("\n")]
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def of_path(path: Path) -> str:
+    """The path as text; bytes of it that are no UTF-8 are written in hexadecimal."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
