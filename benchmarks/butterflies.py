@@ -13,45 +13,42 @@ are run as a user runs them. The peer of each bundle is the full model in the sa
 from __future__ import annotations
 
 import json
-import shlex
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 from absl import app, flags
+from commands import Claims, taxonvision
 
 _DATA = flags.DEFINE_string("data", None, "folder of the data set", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "where to work; by default a temporary folder")
 _QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int:
     """Run the commands and print the table and the verdict on each claim."""
     data = Path(_DATA.value).absolute()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(_WORKDIR.value or temporary)
         seconds = {
-            "ingest": _taxonvision(
+            "ingest": taxonvision(
                 "ingest", f"--input={data / 'images'}", f"--labels={data / 'labels.csv'}",
                 f"--taxa={data / 'class_taxa.csv'}", f"--taxonomy={data / 'taxonomy.csv'}",
                 f"--out={work / 'catalog'}",
             ),
-            "train": _taxonvision(
+            "train": taxonvision(
                 "train", f"--catalog={work / 'catalog'}", f"--out={work / 'model'}"
             ),
             "evaluate": _evaluate(work, "model", "full"),
         }  # fmt: skip
         end_to_end = sum(seconds.values())
-        seconds["export"] = _taxonvision(
+        seconds["export"] = taxonvision(
             "export", f"--model={work / 'model'}", f"--catalog={work / 'catalog'}",
             f"--quantize={','.join(_QUANTIZATIONS)}", f"--out={work / 'bundles'}",
         )  # fmt: skip
         for name in _QUANTIZATIONS:
             seconds[f"evaluate {name}"] = _evaluate(work, f"bundles/{name}", name)
         candidates = ",".join(str(work / "results" / name) for name in _QUANTIZATIONS)
-        seconds["compare"] = _taxonvision(
+        seconds["compare"] = taxonvision(
             "compare", f"--reference={work / 'results/full'}", f"--candidate={candidates}",
             f"--out={work / 'comparison'}",
         )  # fmt: skip
@@ -66,33 +63,23 @@ def main(argv: list[str]) -> None:
             f"agreement {row['agreement']:.3f}   "
             f"speed / full {reference['median_latency_ms'] / row['median_latency_ms']:.1f}"
         )
+    claims = Claims()
     int8 = next(row for row in models if row["name"] == "int8")
     ranks = full["ranks"]
-    _claim("full model, test top-1 >= 0.87", full["top1"], full["top1"] >= 0.87)
-    _claim("ingest, train, evaluate < 180 s", end_to_end, end_to_end < 180)
-    _claim("int8 model.tflite <= 5 MB", int8["bytes"] / 1e6, int8["bytes"] <= 5e6)
-    _claim("int8 loses <= 1.5 points", 100 * int8["difference"], int8["difference"] >= -0.015)
-    _claim("genus above species", ranks["genus"], ranks["genus"] > ranks["species"])
-    _claim("family above species", ranks["family"], ranks["family"] > ranks["species"])
+    claims.judge("full model, test top-1 >= 0.87", full["top1"], full["top1"] >= 0.87)
+    claims.judge("ingest, train, evaluate < 180 s", end_to_end, end_to_end < 180)
+    claims.judge("int8 model.tflite <= 5 MB", int8["bytes"] / 1e6, int8["bytes"] <= 5e6)
+    claims.judge("int8 loses <= 1.5 points", 100 * int8["difference"], int8["difference"] >= -0.015)
+    claims.judge("genus above species", ranks["genus"], ranks["genus"] > ranks["species"])
+    claims.judge("family above species", ranks["family"], ranks["family"] > ranks["species"])
+    return claims.exit_code
 
 
 def _evaluate(work: Path, model: str, name: str) -> float:
-    return _taxonvision(
+    return taxonvision(
         "evaluate", f"--model={work / model}", f"--catalog={work / 'catalog'}",
         f"--out={work / 'results' / name}",
     )  # fmt: skip
-
-
-def _taxonvision(*arguments: str) -> float:
-    """Run a command as a process of its own; returns its seconds."""
-    print(f"\n$ taxonvision {shlex.join(arguments)}", flush=True)
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "taxonvision", *arguments], check=True)
-    return time.perf_counter() - start
-
-
-def _claim(claim: str, value: float, holds: bool) -> None:
-    print(f"{'holds' if holds else 'FAILS'}: {claim}: {value:.3f}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy
 MANIFEST = "catalog.json"
 SCHEMA_VERSION = 1
 SPLITS = ("train", "val", "test")
+_FIELDS = {"root": str, "root_from_catalog": str, "counts": dict, "fingerprint": str}
 PHOTO_COLUMNS = {
     "photo_id": "VARCHAR",
     "path": "VARCHAR",
@@ -89,16 +90,24 @@ class Catalog:
         return str(self.manifest["fingerprint"])
 
     def photos(self, split: str) -> Photos:
-        """The photographs of one split, ordered by class and photo id."""
+        """The photographs of one split, ordered by class and photo id.
+
+        Raises UserError when the table cannot be read.
+        """
         import duckdb
 
-        with duckdb.connect() as connection:
-            columns = connection.execute(
-                "SELECT photo_id, path, class_id, coalesce(license, '') AS license,"
-                " coalesce(attribution, '') AS attribution"
-                " FROM read_parquet(?) WHERE split = ? ORDER BY class_id, photo_id",
-                [str(self.folder / "photos.parquet"), split],
-            ).fetchnumpy()
+        table = self.folder / "photos.parquet"
+        try:
+            with duckdb.connect() as connection:
+                columns = connection.execute(
+                    "SELECT photo_id, path, class_id, coalesce(license, '') AS license,"
+                    " coalesce(attribution, '') AS attribution"
+                    " FROM read_parquet(?) WHERE split = ? ORDER BY class_id, photo_id",
+                    [str(table), split],
+                ).fetchnumpy()
+        except duckdb.Error as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{table} cannot be read ({reason}); ingest again") from None
         return Photos(
             photo_ids=columns["photo_id"].tolist(),
             paths=[self.root / path for path in columns["path"].tolist()],
@@ -110,7 +119,7 @@ class Catalog:
 
 def open_catalog(folder: Path) -> Catalog:
     """Open a catalog; UserError when it is none or its photographs are no longer to be found."""
-    manifest = read_manifest(folder, MANIFEST, "catalog", "ingest", SCHEMA_VERSION)
+    manifest = read_manifest(folder, MANIFEST, "catalog", "ingest", SCHEMA_VERSION, _FIELDS)
     return Catalog(
         folder=folder,
         root=_find_root(folder, manifest),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +17,18 @@ from typing import Any
 
 from absl import flags
 
+from taxonvision.catalog.sources.files import find_files
 from taxonvision.cli.models import open_recognizer
 from taxonvision.errors import UserError
-from taxonvision.photograph import SUFFIXES, PhotographError
+from taxonvision.photograph import PhotographError
 from taxonvision.progress import say, track
 from taxonvision.runtime.recognizer import Answer, Recognizer, Suggestion
 from taxonvision.storage import replacing_file
+from taxonvision.text import of_path
 
-USAGE = "taxonvision predict --model=MODEL|BUNDLE PHOTO_OR_FOLDER... [--format=table|json|csv]"
+USAGE = (
+    "taxonvision predict --model=MODEL|BUNDLE PHOTO_OR_FOLDER... [--format=table|json|jsonl|csv]"
+)
 REQUIRED = ("model",)
 TAKES_ARGUMENTS = True
 
@@ -49,19 +53,21 @@ def define(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Predict and print."""
-    paths = _photographs(arguments)
+    if values.out and values.format == "table":
+        raise UserError("--out needs --format=json, jsonl or csv; a table is for the screen")
+    paths, faulty = _photographs(arguments)
     recognizer = open_recognizer(Path(values.model))
     answers = _answers(recognizer, paths, values.top, values.language)
     if len(paths) >= _PROGRESS_FROM:
         answers = track(answers, len(paths), "naming")
     failed = 0
     done = []
-    for path, answer in answers:
+    for path, answer in itertools.chain(answers, faulty):
         done.append((path, answer))
         if isinstance(answer, PhotographError):
             failed += 1
-            say(f"taxonvision: {path}: {answer}")
-    if values.format == "table" and not values.out:
+            say(f"taxonvision: {of_path(path)}: {answer}")
+    if values.format == "table":
         _show(done)
     else:
         text = _FORMATS[values.format](done)
@@ -73,25 +79,22 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     return 2 if failed else 0
 
 
-def _photographs(arguments: list[str]) -> list[Path]:
-    """The photographs named, those in folders in order of their path."""
+def _photographs(arguments: list[str]) -> tuple[list[Path], list[tuple[Path, PhotographError]]]:
+    """The photographs named and those in folders, and what in folders cannot be one and why."""
     if not arguments:
         raise UserError(f"`predict` needs a photograph or a folder; usage: {USAGE}")
     paths: list[Path] = []
+    faulty: list[tuple[Path, PhotographError]] = []
     for argument in map(Path, arguments):
-        if argument.is_dir():
-            found = [
-                Path(folder, name)
-                for folder, _, names in os.walk(argument, followlinks=False)
-                for name in names
-                if Path(name).suffix.lower() in SUFFIXES
-            ]
-            if not found:
-                raise UserError(f"there is no photograph in {argument}")
-            paths += sorted(found)
-        else:
+        if not argument.is_dir():
             paths.append(argument)
-    return paths
+            continue
+        files = find_files(argument)
+        if not files.photos:
+            raise UserError(f"there is no photograph in {argument}")
+        paths += [argument / path for path in sorted(files.photos)]
+        faulty += [(argument / r.path, PhotographError(r.reason)) for r in files.rejects]
+    return paths, faulty
 
 
 def _answers(
@@ -111,9 +114,9 @@ def _show(answers: list[tuple[Path, Answer | PhotographError]]) -> None:
         if isinstance(answer, PhotographError):
             continue
         if answer.sure:
-            title = f"{path}: {_full_name(answer.sure)}, {answer.sure.score:.0%}"
+            title = f"{of_path(path)}: {_full_name(answer.sure)}, {answer.sure.score:.0%}"
         else:
-            title = f"{path}: not sure"
+            title = f"{of_path(path)}: not sure"
         show_table(
             title,
             ("name", "common name", "rank", "score"),
@@ -132,9 +135,9 @@ def _full_name(suggestion: Suggestion) -> str:
 
 def _as_value(path: Path, answer: Answer | PhotographError) -> dict[str, Any]:
     if isinstance(answer, PhotographError):
-        return {"photo": str(path), "error": str(answer)}
+        return {"photo": of_path(path), "error": str(answer)}
     return {
-        "photo": str(path),
+        "photo": of_path(path),
         "sure": _suggestion(answer.sure) if answer.sure else None,
         "suggestions": [_suggestion(s) for s in answer.suggestions],
         "branch": [_suggestion(s) for s in answer.branch],
@@ -166,11 +169,11 @@ def _csv(answers: list[tuple[Path, Answer | PhotographError]]) -> str:
     writer.writeheader()
     for path, answer in answers:
         if isinstance(answer, PhotographError):
-            writer.writerow({"photo": str(path), "error": str(answer)})
+            writer.writerow({"photo": of_path(path), "error": str(answer)})
             continue
         for place, suggestion in enumerate(answer.suggestions, start=1):
-            writer.writerow({"photo": str(path), "place": place, **_suggestion(suggestion)})
+            writer.writerow({"photo": of_path(path), "place": place, **_suggestion(suggestion)})
     return text.getvalue()
 
 
-_FORMATS = {"json": _json, "jsonl": _jsonl, "csv": _csv, "table": _csv}
+_FORMATS = {"json": _json, "jsonl": _jsonl, "csv": _csv}

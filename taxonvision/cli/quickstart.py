@@ -15,6 +15,7 @@ from taxonvision.catalog.catalog import open_catalog
 from taxonvision.cli.values import define_seed
 from taxonvision.evaluation.results import read_results
 from taxonvision.export.recipes import RECIPES
+from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
 
 USAGE = "taxonvision quickstart --workdir=DIR"
@@ -34,6 +35,7 @@ def define(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Run the steps; the first that fails ends it with its exit code."""
+    load_keras()  # if it is missing, say so before anything is drawn
     work = Path(values.workdir)
     synth, catalog, model = work / "synth", work / "catalog", work / "model"
     bundles, results = work / "bundles", work / "results"

@@ -58,8 +58,8 @@ def evaluate(
         )
     if not known.all():
         say(
-            f"warning: {len(np.unique(truth[~known]))} taxa of the split are no class of the model; "
-            f"their {int((~known).sum())} photographs count as named wrong"
+            f"warning: {len(np.unique(truth[~known]))} taxa of the split are no class of the "
+            f"model; their {int((~known).sum())} photographs count as named wrong"
         )
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         tree = _both_trees(recognizer.taxonomy, catalog.taxonomy)

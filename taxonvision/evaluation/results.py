@@ -9,12 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from taxonvision.errors import UserError
 from taxonvision.storage import read_manifest
 from taxonvision.taxonomy.rollup import RollUp
 from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy
 
 MANIFEST = "results.json"
 SCHEMA_VERSION = 1
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "model": dict,
+    "catalog": str,
+    "split": str,
+    "median_latency_ms": (int, float),
+    "threads": int,
+    "fingerprint": str,
+}
 KEPT_SHARE = 0.001
 """Scores of at least this share of the photograph's best are kept, as the apps' roll-up does."""
 ALWAYS_KEPT = 5
@@ -160,7 +169,7 @@ def write_scores(path: Path, scores: Scores) -> None:
 
 def read_results(folder: Path) -> Results:
     """Open a results directory; UserError when it is none."""
-    manifest = read_manifest(folder, MANIFEST, "results", "evaluate", SCHEMA_VERSION)
+    manifest = read_manifest(folder, MANIFEST, "results", "evaluate", SCHEMA_VERSION, _FIELDS)
     return Results(
         folder=folder,
         manifest=manifest,
@@ -170,22 +179,14 @@ def read_results(folder: Path) -> Results:
 
 
 def read_scores(path: Path) -> Scores:
-    """Read `scores.parquet`."""
+    """Read `scores.parquet`; UserError when it is missing or damaged."""
     import duckdb
 
-    with duckdb.connect() as connection:
-        connection.execute("CREATE TABLE scores AS SELECT * FROM read_parquet(?)", [str(path)])
-        columns = connection.execute(
-            "SELECT photo_id, true_taxon_id, true_score, rest, len(taxon_ids) AS classes,"
-            " len(ancestor_ids) AS inner_nodes FROM scores ORDER BY rowid"
-        ).fetchnumpy()
-        entries = [
-            connection.execute(
-                f"SELECT unnest({ids}) AS ids, unnest({values}) AS scores"  # noqa: S608
-                " FROM scores ORDER BY rowid"
-            ).fetchnumpy()
-            for ids, values in (("taxon_ids", "scores"), ("ancestor_ids", "ancestor_scores"))
-        ]
+    try:
+        columns, entries = _read_columns(path)
+    except duckdb.Error as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} cannot be read ({reason}); evaluate again") from None
     raggeds = [
         Ragged(
             starts=np.concatenate([[0], np.cumsum(np.asarray(columns[count], np.int64))]),
@@ -210,6 +211,26 @@ def _by_rank(nodes: np.ndarray, roll_up: RollUp) -> list[np.ndarray]:
     for node in nodes.tolist():
         groups.setdefault(roll_up.taxonomy[int(roll_up.node_ids[node])].rank, []).append(node)
     return [np.array(group, np.int64) for group in groups.values()]
+
+
+def _read_columns(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The columns of one value a photograph, then the entries of the classes and inner nodes."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE scores AS SELECT * FROM read_parquet(?)", [str(path)])
+        columns = connection.execute(
+            "SELECT photo_id, true_taxon_id, true_score, rest, len(taxon_ids) AS classes,"
+            " len(ancestor_ids) AS inner_nodes FROM scores ORDER BY rowid"
+        ).fetchnumpy()
+        entries = [
+            connection.execute(
+                f"SELECT unnest({ids}) AS ids, unnest({values}) AS scores"  # noqa: S608
+                " FROM scores ORDER BY rowid"
+            ).fetchnumpy()
+            for ids, values in (("taxon_ids", "scores"), ("ancestor_ids", "ancestor_scores"))
+        ]
+    return columns, entries
 
 
 def _ragged(parts: list[tuple[np.ndarray, np.ndarray]]) -> Ragged:

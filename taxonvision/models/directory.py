@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "model.json"
 SCHEMA_VERSION = 1
+_FIELDS = {"name": str, "version": str, "contract": dict, "backbone": dict, "fingerprint": str}
 _KERAS_FILE = "model.keras"
 
 
@@ -52,7 +53,10 @@ class Model:
     @property
     def contract(self) -> Contract:
         """How photographs become its input."""
-        return Contract(**self.manifest["contract"])
+        try:
+            return Contract(**self.manifest["contract"])
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{self.folder / MANIFEST}: contract: {error}") from None
 
     def load(self) -> keras.Model:
         """The Keras model: float32 [N, S, S, 3], RGB 0–255, to probabilities [N, C].
@@ -93,7 +97,7 @@ def is_model(path: Path) -> bool:
 
 def open_model(folder: Path) -> Model:
     """Open a model directory; UserError when it is none."""
-    manifest = read_manifest(folder, MANIFEST, "model", "train", SCHEMA_VERSION)
+    manifest = read_manifest(folder, MANIFEST, "model", "train", SCHEMA_VERSION, _FIELDS)
     return Model(
         folder=folder,
         manifest=manifest,

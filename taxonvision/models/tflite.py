@@ -18,7 +18,6 @@ def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> by
     Raises UserError for a network that they cannot express.
     """
     import tensorflow as tf
-    from tensorflow.lite.python.convert_phase import ConverterError
 
     specification = tf.TensorSpec((batch, *model.inputs[0].shape[1:]), input_type, "photograph")
 
@@ -34,6 +33,6 @@ def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> by
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], weights)
         try:
             return converter.convert()
-        except ConverterError as error:
+        except Exception as error:  # the converter's own class has no public name
             reason = " ".join(str(error).split())[:300]
     raise UserError(f"{model.name} cannot be expressed in TFLite: {reason}")

@@ -33,8 +33,6 @@ class RollUp:
         self._stops = np.array(stops, dtype=np.int64)
         self.node_ids = np.array(nodes, dtype=np.int64)
         self.parents = np.array(parents, dtype=np.int64)
-        self._index = {taxon_id: index for index, taxon_id in enumerate(nodes)}
-        self._class_nodes = np.array([self._index[t] for t in class_taxon_ids], dtype=np.int64)
 
     def node_scores(self, scores: np.ndarray) -> np.ndarray:
         """Class scores [N, C] summed up the tree: float64 [N, M] in the order of `node_ids`."""
@@ -42,22 +40,6 @@ class RollUp:
         sums = np.zeros((len(in_order), self.class_count + 1))
         np.cumsum(in_order, axis=1, out=sums[:, 1:])
         return sums[:, self._stops] - sums[:, self._starts]
-
-    def nodes_at(self, rank: str) -> np.ndarray:
-        """int64 indices of the nodes that have `rank`."""
-        ids = self.node_ids.tolist()
-        at_rank = [index for index, t in enumerate(ids) if self.taxonomy[t].rank == rank]
-        return np.array(at_rank, dtype=np.int64)
-
-    def class_nodes_at(self, rank: str) -> np.ndarray:
-        """For each class its own or its ancestor's node at `rank`, else -1: int64 [C]."""
-        found = np.full(len(self.node_ids), -1, dtype=np.int64)
-        for index, parent in enumerate(self.parents.tolist()):  # parents come first
-            if self.taxonomy[int(self.node_ids[index])].rank == rank:
-                found[index] = index
-            elif parent >= 0:
-                found[index] = found[parent]
-        return found[self._class_nodes]
 
     def best_branch(self, node_scores: np.ndarray) -> list[int]:
         """Greedy descent: from the best root to the best child and on, as node indices.

@@ -443,3 +443,42 @@ def test_a_tenth_of_broken_files_of_every_kind(root, out):
     assert set(found) == {f"B/{name}" for name in BAD}
     for name, (_, reason) in BAD.items():
         assert found[f"B/{name}"].startswith(reason)
+
+
+def test_a_species_whose_files_are_all_unreadable_is_told_with_the_reason(tmp_path):
+    root = tmp_path / "photos"
+    for name in ("fox/1.png", "wolf/1.heic"):
+        (root / name).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(root / name, "PNG")
+    make(root, tmp_path / "catalog")
+    by_name = {row["name"]: row for row in read_csv(tmp_path / "catalog" / "eligibility.csv")}
+    assert by_name["wolf"]["included"] == "false"
+    assert by_name["wolf"]["rejected"] == "1"
+    assert by_name["wolf"]["reason"] == "not included: none of its 1 photographs can be used"
+    (reject,) = read_csv(tmp_path / "catalog" / "rejects.csv")
+    assert reject == {"path": "wolf/1.heic", "reason": "heic is not read; convert it to JPEG"}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing"])
+def test_a_catalog_with_a_damaged_table_is_one_sentence(tmp_path, damage):
+    root = tmp_path / "photos"
+    (root / "fox").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(root / "fox" / "1.png")
+    make(root, tmp_path / "catalog")
+    table = tmp_path / "catalog" / "photos.parquet"
+    content = table.read_bytes()
+    table.unlink()
+    if damage == "truncated":
+        table.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"photos\.parquet cannot be read .*; ingest again"):
+        open_catalog(tmp_path / "catalog").photos("train")
+
+
+def test_a_catalog_whose_manifest_lacks_a_field_is_one_sentence(tmp_path):
+    root = tmp_path / "photos"
+    (root / "fox").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(root / "fox" / "1.png")
+    make(root, tmp_path / "catalog")
+    (tmp_path / "catalog" / MANIFEST).write_text('{"schema_version": 1}')
+    with pytest.raises(UserError, match="lacks root; make the catalog again"):
+        open_catalog(tmp_path / "catalog")

@@ -5,7 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shlex
+import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -121,9 +126,6 @@ assert main(["compare", "--reference={results / "full"}", "--candidate={results 
              "--out={workshop.work / "two"}"]) == 0
 assert not {{"tensorflow", "keras", "litert_quantizer"}} & set(sys.modules)
 """
-    import subprocess
-    import sys
-
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -169,8 +171,6 @@ def test_the_same_flags_give_the_same_model_and_bundle(workshop, tmp_path, run_t
           "--split=tset"], "train|val|test"),
         (["export", "--model={work}/model", "--catalog={work}/catalog", "--out={out}",
           "--quantize=int9"], "'int9' is none of float32, float16, dynamic, int8"),
-        (["compare", "--reference={work}/results/full", "--candidate={work}/val",
-          "--out={out}"], "same photographs"),
         (["predict", "--model={work}/bundles/int8"], "needs a photograph or a folder"),
         (["predict", "--model={work}/bundles/int8", "{work}/model"], "no photograph in"),
         (["predict", "--model={work}/nothing", "x.jpg"], "does not exist"),
@@ -188,10 +188,81 @@ def test_mistakes_are_one_clear_line(workshop, tmp_path, capsys, command, senten
 
 
 def test_a_damaged_model_is_one_clear_line(workshop, tmp_path, capsys):
-    import shutil
-
     model = shutil.copytree(workshop.model, tmp_path / "model")
     content = (model / "model.keras").read_bytes()
     (model / "model.keras").write_bytes(content[: len(content) // 2])
     assert main(["predict", f"--model={model}", "x.jpg"]) == 2
     assert "cannot be loaded as a Keras model" in capsys.readouterr().err
+
+
+def test_results_on_other_photographs_are_not_compared(workshop, tmp_path, capsys):
+    other = tmp_path / "val"
+    assert main(["evaluate", f"--model={workshop.bundle()}", f"--catalog={workshop.catalog}",
+                 "--split=val", f"--out={other}"]) == 0  # fmt: skip
+    capsys.readouterr()
+    assert main(["compare", f"--reference={workshop.results()}", f"--candidate={other}",
+                 f"--out={tmp_path / 'comparison'}"]) == 2  # fmt: skip
+    assert "are not results on the same photographs" in capsys.readouterr().err
+
+
+def test_other_classes_of_a_bare_tflite_file_are_evaluated_anew(workshop, tmp_path, capsys):
+    """What the outputs are called counts by content, not by the name of the table."""
+    model = workshop.bundle() / "model.tflite"
+    classes = tmp_path / "classes.csv"
+    shutil.copy(workshop.model / "classes.csv", classes)
+    arguments = ["evaluate", f"--model={model}", f"--classes={classes}",
+                 f"--catalog={workshop.catalog}", f"--out={tmp_path / 'results'}"]  # fmt: skip
+    assert main(arguments) == 0
+    header, *rows = classes.read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    ids = [row[1] for row in cells]
+    for row, taxon_id in zip(cells, [*ids[1:], ids[0]], strict=True):
+        row[1] = taxon_id
+    classes.write_text("\n".join([header, *map(",".join, cells)]) + "\n")
+    capsys.readouterr()
+    assert main(arguments) == 2
+    assert "add --overwrite" in capsys.readouterr().err
+
+
+def test_a_folder_is_named_photograph_by_photograph(workshop, tmp_path, capsys):
+    folder = tmp_path / "walk"
+    (folder / "monday").mkdir(parents=True)
+    photograph = next((workshop.synth / "photos").rglob("*.jpg"))
+    shutil.copy(photograph, folder / "monday" / os.fsdecode(b"caf\xe9.jpg"))
+    shutil.copy(photograph, folder / "b.jpg")
+    (folder / "notes.txt").write_text("no photograph")
+    (folder / ".hidden.jpg").write_text("none either")
+    assert main(["predict", f"--model={workshop.bundle()}", "--format=csv", "--top=1",
+                 f"--out={tmp_path / 'answer.csv'}", str(folder)]) == 2  # fmt: skip
+    with (tmp_path / "answer.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["photo"], row["error"]) for row in rows] == [
+        (str(folder / "b.jpg"), ""),
+        (str(folder / "monday") + "/caf\\xe9.jpg", "the file name is not UTF-8"),
+    ]
+    assert rows[0]["taxon_id"]
+    without_format = ["predict", f"--model={workshop.bundle()}", f"--out={tmp_path / 'x'}"]
+    assert main([*without_format, str(photograph)]) == 2
+    assert "--out needs --format" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_ctrl_c_ends_with_130_and_leaves_nothing(workshop, tmp_path, command):
+    arguments = [f"--catalog={workshop.catalog}", f"--out={tmp_path / 'out'}"]
+    if command == "train":
+        arguments.append("--epochs=100000")
+    else:
+        arguments += [f"--model={workshop.model}", "--calibration_photographs=100000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "taxonvision", command, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # The first line on stderr comes when the work has begun.
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, first + rest
+    assert rest.splitlines()[-1] == "taxonvision: interrupted; nothing half written was left"
+    assert "Traceback" not in rest
+    assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []

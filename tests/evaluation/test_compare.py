@@ -20,6 +20,7 @@ def results_of(case_of, tree, tmp_path):
         manifest = {
             "model": {"bytes": 1000 * len(name)},
             "split": "test",
+            "catalog": "the same",
             "median_latency_ms": 2.5,
             "threads": 2,
             "fingerprint": name,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from taxonvision.catalog.catalog import open_catalog
-from taxonvision.errors import AlreadyDone, GateRefusedError
+from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
 from taxonvision.export import recipes
 from taxonvision.export.export import ExportOptions, export
 from taxonvision.export.golden import may_travel
@@ -122,20 +122,22 @@ def test_the_input_type_is_a_choice_for_every_recipe(small_model, small_catalog,
     assert open_bundle(out).recognizer().score(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 4)
 
 
+@pytest.mark.parametrize("name", ["float32", "float16", "dynamic", "int8"])
 def test_a_broken_graph_is_refused_and_nothing_is_written(
-    small_model, small_catalog, tmp_path, monkeypatch
+    small_model, small_catalog, tmp_path, monkeypatch, name
 ):
     untrained = importlib.import_module("keras").models.clone_model(open_model(small_model).load())
-    monkeypatch.setitem(
-        recipes.RECIPES,
-        "float32",
-        lambda graph, calibration, input_type: importlib.import_module(
-            "taxonvision.models.tflite"
-        ).to_tflite(untrained, 1),
-    )
+    to_tflite = importlib.import_module("taxonvision.models.tflite").to_tflite
+    monkeypatch.setitem(recipes.RECIPES, name, lambda *arguments: to_tflite(untrained, 1))
     with pytest.raises(GateRefusedError, match="does not agree with the full one"):
-        export_small(small_model, small_catalog, tmp_path / "bundle")
-    assert list(tmp_path.iterdir()) == []
+        export_small(small_model, small_catalog, tmp_path / "bundle", quantize=[name])
+    assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_several_bundles_are_not_written_into_one(small_model, small_catalog, tmp_path):
+    out = export_small(small_model, small_catalog, tmp_path / "bundle")[0]
+    with pytest.raises(UserError, match="is a bundle; choose another --out"):
+        export_small(small_model, small_catalog, out, quantize=["float32", "float16"])
 
 
 def test_without_licensed_photographs_synthetic_ones_fill_up(small_model, photo_folder, tmp_path):

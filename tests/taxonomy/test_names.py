@@ -1,6 +1,7 @@
 import pytest
 
 from taxonvision.errors import UserError
+from taxonvision.tables import write_csv
 from taxonvision.taxonomy.names import read_names, write_names
 
 
@@ -35,3 +36,11 @@ def test_faults_name_the_file(tmp_path, text, sentence):
     with pytest.raises(UserError, match=sentence) as caught:
         read_names(tmp_path / "names.csv")
     assert str(tmp_path / "names.csv") in str(caught.value)
+
+
+@pytest.mark.parametrize("language", ["", "../../outside", "a/b", "de.json", "1"])
+def test_a_language_that_could_be_another_file_is_refused(tmp_path, language):
+    path = tmp_path / "names.csv"
+    write_csv(path, ("taxon_id", "language", "name"), [(1, language, "fox")])
+    with pytest.raises(UserError, match="line 2: a language is a code"):
+        read_names(path)

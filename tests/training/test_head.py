@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from taxonvision.errors import UserError
 from taxonvision.models.engine import load_keras
 
 load_keras()
@@ -48,3 +49,9 @@ def test_a_class_without_photographs_gets_a_low_score(clusters):
     head = fit_head(features, labels, 4, OPTIONS)
     logits = features @ head.kernel + head.bias
     assert (logits.argmax(axis=1) != 3).all()
+
+
+def test_a_head_that_diverges_is_refused(clusters):
+    features, labels = clusters
+    with pytest.raises(UserError, match="lower --learning_rate"):
+        fit_head(features, labels, 3, HeadOptions(2, 16, learning_rate=float("nan")))

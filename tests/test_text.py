@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxonvision.text import for_screen, of_path, one_line
+
+
+@given(st.text())
+def test_one_line_is_one_line_without_controls(text):
+    line = one_line(text)
+    assert len(line.splitlines()) <= 1
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in line)
+    assert one_line(line) == line
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"])))
+def test_ordinary_names_stay_as_they_are(text):
+    assert one_line(text) == for_screen(text) == text
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\rb", "\x07", "\x9b2J", "left\u202etfel"])
+def test_what_steers_a_terminal_is_marked(text):
+    shown = for_screen(text)
+    assert "\N{REPLACEMENT CHARACTER}" in shown
+    assert not set(shown) & set("\x1b\r\x07\x9b\u202e")
+
+
+def test_line_breaks_stay_on_the_screen():
+    assert for_screen("\n$ taxonvision synth\n") == "\n$ taxonvision synth\n"
+
+
+def test_a_file_name_that_is_no_utf8_can_be_shown_and_written():
+    path = Path(os.fsdecode(b"caf\xe9.jpg"))
+    assert of_path(path) == "caf\\xe9.jpg"
+    assert for_screen(str(path)).encode("utf-8")
