@@ -2,13 +2,19 @@
 
 The first frame of an animation is taken, EXIF orientation applied, 16 bits a channel brought to 8,
 CMYK, grey and palette images converted to RGB, transparency laid over white. Files are taken as
-hostile: the size in the header is checked before a pixel is decoded.
+hostile: sizes are checked before a file is read and before a pixel is decoded, and huge photographs
+are decoded one at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import stat
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +26,11 @@ UNREADABLE_SUFFIXES = frozenset(
     {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf"}
 )
 MAX_PIXELS = 200_000_000  # the largest sensors of phones; more is taken for a decompression bomb
+MAX_BYTES = 2**30
 
+_HUGE_PIXELS = 50_000_000
+_one_huge = threading.RLock()  # 200 million pixels are gigabytes while they are converted
+_BAND_PIXELS = 2**20
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,8 +62,26 @@ def read_upright(source: Path | bytes) -> Image.Image:
     return decode(source if isinstance(source, bytes) else read_bytes(source))[0]
 
 
+@contextlib.contextmanager
+def upright(path: Path) -> Iterator[Image.Image]:
+    """`read_upright` for threads: no other decodes a huge photograph until the block ends."""
+    data = read_bytes(path)
+    with contextlib.ExitStack() as held:
+        image, _ = _decode(data, held)
+        try:
+            yield image
+        except MemoryError:
+            raise PhotographError("too large for the memory of this computer") from None
+
+
 def decode(data: bytes) -> tuple[Image.Image, int]:
     """The upright RGB image in a file's bytes, and its EXIF orientation (1 to 8, 1 is upright)."""
+    with contextlib.ExitStack() as held:
+        return _decode(data, held)
+
+
+def _decode(data: bytes, held: contextlib.ExitStack) -> tuple[Image.Image, int]:
+    """What `decode` gives; a huge photograph's lock is put on `held`."""
     if not data:
         raise PhotographError("empty file")
     try:
@@ -64,19 +92,23 @@ def decode(data: bytes) -> tuple[Image.Image, int]:
                     f"{width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million: "
                     "taken for a decompression bomb"
                 )
+            if width * height > _HUGE_PIXELS:
+                held.enter_context(_one_huge)
             orientation = _orientation(image)
             image.load()
             # Pillow turns a TIFF upright while it loads, so that what is left to do is asked again.
             # (ImageOps.exif_transpose also writes EXIF anew and fails where the block is damaged.)
             turn = _TURNS.get(_orientation(image))
-            upright = image if turn is None else image.transpose(turn)
-            return _to_rgb(upright), orientation
+            turned = image if turn is None else image.transpose(turn)
+            return _to_rgb(turned), orientation
     except UnidentifiedImageError:
         raise PhotographError("not an image of a known format") from None
     except Image.DecompressionBombError:
         raise PhotographError("taken for a decompression bomb") from None
     except PhotographError:
         raise
+    except MemoryError:
+        raise PhotographError("too large for the memory of this computer") from None
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files
         raise PhotographError(f"damaged: {_one_line(error)}") from None
 
@@ -84,12 +116,25 @@ def decode(data: bytes) -> tuple[Image.Image, int]:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a photograph's file; PhotographError with the reason when there are none."""
     try:
-        return path.read_bytes()
+        with open(path, "rb", opener=_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise PhotographError("a pipe, socket or device, no file")
+            if status.st_size > MAX_BYTES:
+                raise PhotographError("larger than 1 GiB")
+            return file.read()
     except FileNotFoundError:
         reason = "dangling link" if path.is_symlink() else "no such file"
         raise PhotographError(reason) from None
     except OSError as error:
         raise PhotographError(f"cannot be read: {error.strerror}") from None
+    except MemoryError:
+        raise PhotographError("too large for the memory of this computer") from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for somebody to write, should it be a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -104,9 +149,8 @@ def _orientation(image: Image.Image) -> int:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I"):  # 16 bits a channel; Pillow's own conversion would clip at 255
-        grey = np.asarray(image).astype(np.int64)
-        return Image.fromarray((grey >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I"):
+        return _high_bytes(image).convert("RGB")
     if image.mode == "F":
         raise PhotographError("floating-point pixels have no agreed brightness")
     if image.mode in _PIL_READS_ALPHA or "transparency" in image.info:
@@ -114,6 +158,18 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, coloured).convert("RGB")
     return image.convert("RGB")
+
+
+def _high_bytes(image: Image.Image) -> Image.Image:
+    """16 bits a channel, also in 32, brought to 8; Pillow's own conversion would clip at 255."""
+    width, height = image.size
+    grey = np.empty((height, width), np.uint8)
+    rows = max(1, _BAND_PIXELS // width)  # in bands: an array of all 16 or 32 bits is large
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        band = np.asarray(image.crop((0, top, width, bottom)))
+        grey[top:bottom] = (band >> 8).clip(0, 255)
+    return Image.fromarray(grey)
 
 
 def _one_line(error: Exception) -> str:

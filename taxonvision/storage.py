@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from taxonvision.errors import AlreadyDone, UserError
@@ -74,8 +75,15 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def read_manifest(folder: Path, manifest: str, noun: str, made_by: str, schema: int) -> dict:
-    """The manifest of a noun on disk, its schema version checked.
+def read_manifest(
+    folder: Path,
+    manifest: str,
+    noun: str,
+    made_by: str,
+    schema: int,
+    fields: Mapping[str, type | tuple[type, ...]] = MappingProxyType({}),
+) -> dict:
+    """The manifest of a noun on disk, its schema version and the types of its fields checked.
 
     `noun` and `made_by` name the thing and the command that makes it, for the sentence of the
     UserError raised when the folder is missing, is something else, or is newer than this program.
@@ -95,6 +103,9 @@ def read_manifest(folder: Path, manifest: str, noun: str, made_by: str, schema: 
             f"{folder} was written by a newer taxonvision ({noun} schema {found}, "
             f"this one reads {schema}); install the newer version"
         )
+    for field_name, kind in fields.items():
+        if not isinstance(value.get(field_name), kind):
+            raise UserError(f"{folder / manifest} lacks {field_name}; make the {noun} again")
     return value
 
 
@@ -119,11 +130,13 @@ def check_place(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) ->
 def publish(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) -> Iterator[Path]:
     """Yield an empty folder that becomes `out` when the block ends well.
 
-    Raises what `check_place` raises. When the block raises, also by Ctrl-C, `out` stays as it was.
+    Raises what `check_place` raises, before the block and again after it, since somebody may have
+    put something there meanwhile. When the block raises, also by Ctrl-C, `out` stays as it was.
     """
     check_place(out, manifest, recipe, overwrite=overwrite)
     with replacing(out) as partial:
         yield partial
+        check_place(out, manifest, recipe, overwrite=overwrite)
 
 
 @contextlib.contextmanager
@@ -133,22 +146,21 @@ def replacing(out: Path) -> Iterator[Path]:
     Raises UserError when it cannot be made, or when another process is writing it.
     """
     partial = _beside(out, ".partial")
-    try:
-        if partial.exists():
-            os.close(_lock(partial))  # free: what a killed run left
-            shutil.rmtree(partial)
-        partial.mkdir(parents=True)
-        lock = _lock(partial)
-    except OSError as error:
-        raise UserError(f"{partial} cannot be made: {error.strerror}") from None
-    try:
-        yield partial
-        _move_into_place(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    finally:
-        os.close(lock)
+    with contextlib.ExitStack() as held:
+        try:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_locked(out))
+            if partial.exists():  # what a killed run left
+                shutil.rmtree(partial)
+            partial.mkdir()
+        except OSError as error:
+            raise UserError(f"{partial} cannot be made: {error.strerror}") from None
+        try:
+            yield partial
+            _move_into_place(partial, out)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
 
 
 @contextlib.contextmanager
@@ -166,19 +178,46 @@ def replacing_file(path: Path) -> Iterator[Path]:
             partial.unlink()
 
 
-def _lock(folder: Path) -> int:
-    """Lock a folder for as long as the returned descriptor is open, at most this process's life."""
-    descriptor = os.open(folder, os.O_RDONLY)
+@contextlib.contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Hold the lock `.OUT.lock` beside `out`; UserError when another run holds it.
+
+    It is a file of its own since `OUT.partial` comes and goes while the lock is held. It is removed
+    before it is let go, so that whoever still gets it notices and makes a new one; a killed run
+    leaves the file, unlocked.
+    """
+    path = out.with_name(f".{out.name}.lock")
+    lock = _lock(path, out)
+    while not _is_at(lock, path):  # removed by its holder between our opening and locking it
+        os.close(lock)
+        lock = _lock(path, out)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(lock)
+
+
+def _lock(path: Path, out: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # NFS locks only what may be written
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         raise UserError(
-            f"{folder} is being written by another run; wait for it or choose another --out"
+            f"{out} is being written by another run; wait for it or choose another --out"
         ) from None
     except OSError:
         pass  # a file system without locks
     return descriptor
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _beside(place: Path, suffix: str) -> Path:
@@ -205,8 +244,13 @@ def _move_into_place(partial: Path, out: Path) -> None:
     else:  # a file, a link, or a file system that cannot exchange: two renames, close together
         old = _beside(out, ".replaced")
         _remove(old)  # of a run killed between the two renames
-        out.rename(old)
-        partial.rename(out)
+        try:
+            out.rename(old)
+            partial.rename(out)
+        except BaseException:
+            if not (out.exists() or out.is_symlink()):
+                old.rename(out)
+            raise
         _remove(old)
 
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -320,7 +321,7 @@ def test_a_killed_run_leaves_the_old_output_and_the_next_one_works(tmp_path, old
     if old:
         make(out, OTHER, "old")
     kill(out, "writing")
-    assert names(tmp_path) == (["out", "out.partial"] if old else ["out.partial"])
+    assert names(tmp_path) == [".out.lock", *(["out"] if old else []), "out.partial"]
     assert not old or content(out) == "old"
     make(out, overwrite=old)
     assert content(out) == "new"
@@ -332,7 +333,7 @@ def test_killed_between_the_two_renames_the_next_runs_work(tmp_path, without_exc
     out = tmp_path / "out"
     make(out, OTHER, "old")
     kill(out, "renaming")
-    assert names(tmp_path) == ["out.partial", "out.replaced"]
+    assert names(tmp_path) == [".out.lock", "out.partial", "out.replaced"]
     assert content(tmp_path / "out.replaced") == "old"
     make(out)
     assert content(out) == "new"
@@ -410,3 +411,126 @@ def test_two_runs_do_not_write_the_same_output(tmp_path):
     assert (out / "mine").is_file()
     with replacing(out) as partial:
         assert list(partial.iterdir()) == []
+
+
+def refused(out):
+    with pytest.raises(UserError, match="out is being written by another run"), replacing(out):
+        pytest.fail("the second run must not begin")
+
+
+@pytest.mark.parametrize("step", ["rmtree", "mkdir"])
+def test_of_two_runs_over_what_a_killed_one_left_only_one_begins(tmp_path, monkeypatch, step):
+    out = tmp_path / "out"
+    kill(out, "writing")
+    attempts = []
+
+    def then_another(real):
+        def call(path, *arguments, **options):
+            result = real(path, *arguments, **options)
+            if storage.Path(path).name == "out.partial" and not attempts:
+                attempts.append(path)
+                refused(out)
+            return result
+
+        return call
+
+    if step == "rmtree":
+        monkeypatch.setattr(storage.shutil, "rmtree", then_another(storage.shutil.rmtree))
+    else:
+        monkeypatch.setattr(storage.Path, "mkdir", then_another(storage.Path.mkdir))
+    make(out)
+    assert attempts
+    assert content(out) == "new"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_lock_removed_while_it_was_waited_for_is_made_anew(tmp_path, monkeypatch):
+    real, out = storage.fcntl.flock, tmp_path / "out"
+
+    def late(descriptor, how):  # its holder ends just before we get it
+        monkeypatch.setattr(storage.fcntl, "flock", real)
+        (tmp_path / ".out.lock").unlink()
+        real(descriptor, how)
+
+    monkeypatch.setattr(storage.fcntl, "flock", late)
+    with replacing(out):
+        refused(out)
+        assert names(tmp_path) == [".out.lock", "out.partial"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_many_runs_over_what_a_killed_one_left_never_meet(tmp_path):
+    out = tmp_path / "out"
+    program = """
+import os, sys, time
+from pathlib import Path
+from taxonvision import storage
+from taxonvision.errors import UserError
+out = Path(sys.argv[1])
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+for _ in range(200):
+    try:
+        with storage.replacing(out) as partial:
+            (partial / "mine").write_text(str(os.getpid()))
+            time.sleep(0.001)
+            assert [p.name for p in partial.iterdir()] == ["mine"]
+            assert (partial / "mine").read_text() == str(os.getpid())
+    except UserError as error:
+        assert "another run" in str(error), error
+"""
+    kill(out, "writing")
+    start = str(time.time() + 1)
+    runs = [
+        subprocess.Popen([sys.executable, "-c", program, str(out), start], stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for run in runs:
+        _, said = run.communicate(timeout=60)
+        assert run.returncode == 0, said.decode()
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_appeared_while_the_output_was_made_is_left_alone(tmp_path, place):
+    out = tmp_path / "out"
+    with (
+        pytest.raises(UserError, match=r"out exists .* --overwrite"),
+        publish(out, MANIFEST, RECIPE, overwrite=False) as partial,
+    ):
+        (partial / "mine").write_text("1")
+        # As others would who know nothing of the lock.
+        place(tmp_path / "elsewhere.out")
+        (tmp_path / "elsewhere.out").rename(out)
+        before = {path: found for path, found in snapshot(tmp_path).items() if out in path.parents}
+    after = snapshot(tmp_path)
+    assert {path: found for path, found in after.items() if out in path.parents} == before
+    assert "out.partial" not in names(tmp_path)
+
+
+def test_the_same_output_that_appeared_meanwhile_is_already_done(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(AlreadyDone), publish(out, MANIFEST, RECIPE, overwrite=False):
+        make(tmp_path / "same", content="first")
+        (tmp_path / "same").rename(out)
+    assert content(out) == "first"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("failure", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_when_the_second_rename_fails_the_old_output_is_put_back(
+    tmp_path, monkeypatch, without_exchange, failure
+):
+    out = tmp_path / "out"
+    make(out, OTHER, "old")
+    real = storage.Path.rename
+
+    def rename(path, target):
+        if path.name == "out.partial":
+            raise failure
+        return real(path, target)
+
+    monkeypatch.setattr(storage.Path, "rename", rename)
+    with pytest.raises(type(failure)):
+        make(out, overwrite=True)
+    assert content(out) == "old"
+    assert names(tmp_path) == ["out"]

@@ -51,7 +51,15 @@ class GoldenFile:
 
 @dataclass(frozen=True)
 class _Candidate:
-    image: Image.Image
+    """What is kept of a picture: as decoded, forty of them would fill gigabytes.
+
+    Attributes:
+        pixels: the contract applied to the whole picture, uint8 [S, S, 3].
+        small: the picture shrunk to `_LONG_SIDE`.
+    """
+
+    pixels: np.ndarray
+    small: Image.Image
     license: str
     attribution: str
 
@@ -76,19 +84,19 @@ def make_golden_files(
         seed: draws the candidates and the synthetic pictures.
     """
     rng = np.random.default_rng(seed)
-    chosen = _surest(list(_licensed(catalog, rng)), contract, score, PHOTOGRAPHS)
+    chosen = _surest(list(_licensed(catalog, contract, rng)), score, PHOTOGRAPHS)
     if len(chosen) < PHOTOGRAPHS:
-        drawn = list(_synthetic(seed))
-        chosen += _surest(drawn, contract, score, PHOTOGRAPHS - len(chosen))
+        drawn = list(_synthetic(contract, seed))
+        chosen += _surest(drawn, score, PHOTOGRAPHS - len(chosen))
     files = []
     for number, picture in enumerate(chosen, start=1):
-        pixels = Image.fromarray(contract.apply(picture.image))
         credit = (picture.license, picture.attribution)
-        files.append(GoldenFile(f"golden/{number}.png", _png(pixels), True, *credit))
+        content = _png(Image.fromarray(picture.pixels))
+        files.append(GoldenFile(f"golden/{number}.png", content, True, *credit))
     for (orientation, turn), (number, picture) in zip(
         _TURNED.items(), enumerate(chosen, start=1), strict=False
     ):
-        content = _jpeg(picture.image, orientation, turn)
+        content = _jpeg(picture.small, orientation, turn)
         credit = (picture.license, picture.attribution)
         files.append(GoldenFile(f"golden/{number}_exif{orientation}.jpg", content, False, *credit))
     return files
@@ -100,7 +108,9 @@ def may_travel(license: str, attribution: str) -> bool:
     return known in OPEN_LICENSES or (known in ATTRIBUTION_LICENSES and bool(attribution.strip()))
 
 
-def _licensed(catalog: Catalog, rng: np.random.Generator) -> Iterator[_Candidate]:
+def _licensed(
+    catalog: Catalog, contract: Contract, rng: np.random.Generator
+) -> Iterator[_Candidate]:
     found = 0
     for split in ("test", "val", "train"):
         photos = catalog.photos(split)
@@ -110,37 +120,45 @@ def _licensed(catalog: Catalog, rng: np.random.Generator) -> Iterator[_Candidate
         for index in rng.permutation(allowed).tolist():
             if found >= _CANDIDATES:
                 return
-            image = _readable(photos, index)
-            if image is not None:
+            candidate = _readable(photos, index, contract)
+            if candidate is not None:
                 found += 1
-                yield _Candidate(image, photos.licenses[index], photos.attributions[index])
+                yield candidate
 
 
-def _readable(photos: Photos, index: int) -> Image.Image | None:
+def _readable(photos: Photos, index: int, contract: Contract) -> _Candidate | None:
     try:
-        return read_upright(photos.paths[index])
+        image = read_upright(photos.paths[index])
     except PhotographError:  # deleted since the catalog was made; others will do
         return None
+    return _candidate(image, contract, photos.licenses[index], photos.attributions[index])
 
 
-def _synthetic(seed: int) -> Iterator[_Candidate]:
+def _synthetic(contract: Contract, seed: int) -> Iterator[_Candidate]:
     for number, species in enumerate(make_species(PHOTOGRAPHS * 2, seed)):
         for variant in range(2):
             rng = np.random.default_rng([seed, number, variant])
             image = draw_photograph(species, rng, _LONG_SIDE)
-            yield _Candidate(image, "CC0-1.0", "synthetic picture by taxonvision")
+            yield _candidate(image, contract, "CC0-1.0", "synthetic picture by taxonvision")
+
+
+def _candidate(
+    image: Image.Image, contract: Contract, license: str, attribution: str
+) -> _Candidate:
+    pixels = contract.apply(image)
+    image.thumbnail((_LONG_SIDE, _LONG_SIDE), Image.Resampling.LANCZOS)  # in place
+    return _Candidate(pixels, image, license, attribution)
 
 
 def _surest(
     candidates: list[_Candidate],
-    contract: Contract,
     score: Callable[[np.ndarray], np.ndarray],
     wanted: int,
 ) -> list[_Candidate]:
     """The candidates with the widest gap between the two best scores, of different names first."""
     if not candidates:
         return []
-    scores = score(np.stack([contract.apply(candidate.image) for candidate in candidates]))
+    scores = score(np.stack([candidate.pixels for candidate in candidates]))
     ordered = np.sort(scores, axis=1)
     margins = ordered[:, -1] - ordered[:, -2]
     best = scores.argmax(axis=1)
@@ -159,9 +177,7 @@ def _png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _jpeg(image: Image.Image, orientation: int, turn: Image.Transpose | None) -> bytes:
-    small = image.copy()
-    small.thumbnail((_LONG_SIDE, _LONG_SIDE), Image.Resampling.LANCZOS)
+def _jpeg(small: Image.Image, orientation: int, turn: Image.Transpose | None) -> bytes:
     exif = Image.Exif()
     exif[_EXIF_ORIENTATION] = orientation
     turned = small if turn is None else small.transpose(turn)

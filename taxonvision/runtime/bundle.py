@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
+import math
+import re
+import stat
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import numpy as np
 
 from taxonvision.errors import UserError
-from taxonvision.photograph import read_upright
+from taxonvision.photograph import PhotographError, read_upright
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
@@ -26,6 +33,8 @@ TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
 )  # fmt: skip
 _MAX_FILE_BYTES = 2**31 - 1
+_MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
+_LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
@@ -49,18 +58,22 @@ class Golden:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle; `read` gives the bytes of a file in it.
+    """An opened bundle.
 
     Attributes:
+        source: the folder or zip.
+        fingerprint: SHA-256 over the checksums of all files: names exactly this bundle.
         name: what the model calls itself.
         quantization: the recipe: float32, float16, dynamic or int8.
         contract: how a photograph becomes the model's input.
         threshold: a taxon with a rolled-up score above this is named as sure.
         languages: codes of the languages with common names.
         golden: the photographs a client checks itself against.
+        read: gives the bytes of a file that SHA256SUMS lists, compared with it.
     """
 
     source: Path
+    fingerprint: str
     name: str
     quantization: str
     contract: Contract
@@ -69,23 +82,16 @@ class Bundle:
     golden: tuple[Golden, ...]
     read: Callable[[str], bytes]
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over the checksums of all files: names exactly this bundle."""
-        return hashlib.sha256(self.read(CHECKSUMS)).hexdigest()
-
     def taxa(self) -> tuple[Taxonomy, tuple[int, ...]]:
         """The tree, and the taxon id of each output of the model."""
         return _read_taxa(self.read("taxonomy.csv"), self.source)
 
     def names(self) -> dict[str, dict[int, str]]:
         """Common names by language and taxon id."""
+        files = {language: f"names/{language}.json" for language in self.languages}
         return {
-            language: {
-                int(taxon_id): name
-                for taxon_id, name in json.loads(self.read(f"names/{language}.json")).items()
-            }
-            for language in self.languages
+            language: _read_names(self.read(file), f"{self.source}: {file}")
+            for language, file in files.items()
         }
 
     def recognizer(self, threads: int | None = None) -> Recognizer:
@@ -126,12 +132,11 @@ def open_bundle(path: Path) -> Bundle:
 
     Raises UserError for a missing or damaged file and for a format newer than this program.
     """
-    read = _zip_reader(path) if path.is_file() else _folder_reader(path)
-    _check_sums(read, path)
-    try:
-        manifest = json.loads(read(MANIFEST))
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: {MANIFEST} is no JSON") from None
+    with _opened(path, CHECKSUMS) as file:
+        checksums = file.read()
+    sums = _checked_sums(path, checksums)
+    read = partial(_read_verified, path, sums)
+    manifest = _read_json(read(MANIFEST), f"{path}: {MANIFEST}")
     version = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if not isinstance(version, int):
         raise UserError(f"{path}: {MANIFEST} has no schema_version; export the bundle again")
@@ -141,25 +146,37 @@ def open_bundle(path: Path) -> Bundle:
             f"{SCHEMA_VERSION}); install the newer version"
         )
     try:
-        return _parse(manifest, path, read)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _parse(manifest, path, hashlib.sha256(checksums).hexdigest(), read)
+    except (
+        KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
+    ) as error:  # fmt: skip
         raise UserError(
-            f"{path}: {MANIFEST} lacks or garbles a field ({type(error).__name__}: {error}); "
-            "export the bundle again"
+            f"{path}: {MANIFEST} lacks or garbles a field ({type(error).__name__}: "
+            f"{str(error)[:200]}); export the bundle again"
         ) from None
 
 
 def check_golden(bundle: Bundle, recognizer: Recognizer) -> list[str]:
-    """Run the model on the golden photographs; one sentence for each that differs."""
+    """Run the model on the golden photographs; one sentence for each that differs.
+
+    Raises UserError for one that is no photograph or expects a taxon that the model lacks.
+    """
     findings = []
     positions = {taxon_id: i for i, taxon_id in enumerate(recognizer.class_taxon_ids)}
     for golden in bundle.golden:
-        pixels = recognizer.contract.apply(read_upright(bundle.read(golden.file)))
-        scores = recognizer.score(pixels[None])[0]
-        difference = max(
-            abs(float(scores[positions[taxon_id]]) - score)
-            for taxon_id, score in golden.top.items()
-        )
+        unknown = [taxon_id for taxon_id in golden.top if taxon_id not in positions]
+        if unknown:
+            raise UserError(
+                f"{bundle.source}: {golden.file} expects taxon {unknown[0]}, "
+                "which is no output of the model"
+            )
+        try:
+            image = read_upright(bundle.read(golden.file))
+        except PhotographError as error:
+            raise UserError(f"{bundle.source}: {golden.file} is no photograph: {error}") from None
+        scores = recognizer.score(recognizer.contract.apply(image)[None])[0]
+        found = scores[[positions[taxon_id] for taxon_id in golden.top]]
+        difference = float(np.abs(found - np.array(list(golden.top.values()))).max())
         if not difference <= golden.tolerance:
             findings.append(
                 f"{golden.file}: a score differs by {difference:.4f}, "
@@ -168,90 +185,176 @@ def check_golden(bundle: Bundle, recognizer: Recognizer) -> list[str]:
     return findings
 
 
-def _parse(manifest: Mapping[str, Any], source: Path, read: Callable[[str], bytes]) -> Bundle:
+def _parse(
+    manifest: Mapping[str, Any], source: Path, fingerprint: str, read: Callable[[str], bytes]
+) -> Bundle:
     contract = manifest["contract"]
     return Bundle(
         source=source,
+        fingerprint=fingerprint,
         name=str(manifest["name"]),
         quantization=str(manifest["quantization"]),
-        contract=Contract(int(contract["size"]), float(contract["crop_ratio"])),
-        threshold=float(manifest["thresholds"]["shown"]),
-        languages=tuple(str(language) for language in manifest["languages"]),
-        golden=tuple(
-            Golden(
-                file=str(golden["file"]),
-                tolerance=float(golden["tolerance"]),
-                top={int(entry["taxon_id"]): float(entry["score"]) for entry in golden["top"]},
-                license=str(golden["license"]),
-                attribution=str(golden["attribution"]),
-            )
-            for golden in manifest["golden"]
-        ),
+        contract=Contract(_whole(contract["size"]), float(contract["crop_ratio"])),
+        threshold=_fraction(manifest["thresholds"]["shown"]),
+        languages=tuple(_language(code) for code in manifest["languages"]),
+        golden=tuple(_golden(entry) for entry in manifest["golden"]),
         read=read,
     )
 
 
-def _folder_reader(folder: Path) -> Callable[[str], bytes]:
-    def read(name: str) -> bytes:
-        path = folder / name
-        try:
-            if path.stat().st_size > _MAX_FILE_BYTES:
-                raise UserError(f"{path} is larger than 2 GiB")
-            return path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}") from None
-
-    return read
-
-
-def _zip_reader(path: Path) -> Callable[[str], bytes]:
-    def read(name: str) -> bytes:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                if archive.getinfo(name).file_size > _MAX_FILE_BYTES:
-                    raise UserError(f"{path}: {name} is larger than 2 GiB")
-                return archive.read(name)
-        except KeyError:
-            raise UserError(f"{path} has no file {name}") from None
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise UserError(f"{path}: {name} cannot be read: {error}") from None
-
-    return read
+def _golden(entry: Mapping[str, Any]) -> Golden:
+    top = {_whole(best["taxon_id"]): _fraction(best["score"]) for best in entry["top"]}
+    if not top:
+        raise ValueError("a golden photograph expects no taxon")
+    return Golden(
+        file=str(entry["file"]),
+        tolerance=_fraction(entry["tolerance"]),
+        top=top,
+        license=str(entry["license"]),
+        attribution=str(entry["attribution"]),
+    )
 
 
-def _check_sums(read: Callable[[str], bytes], source: Path) -> None:
-    listed = set()
-    for line in read(CHECKSUMS).decode("utf-8", "replace").splitlines():
+def _language(code: Any) -> str:
+    """A code that can be part of a file's name."""
+    if not _LANGUAGE.fullmatch(code):
+        raise ValueError(f"{code!r} is no code of a language")
+    return str(code)
+
+
+def _whole(value: Any) -> int:
+    """A whole number of 64 bits, or its digits."""
+    number = int(value) if isinstance(value, str) else value
+    if type(number) is not int or abs(number) > _MAX_WHOLE:
+        raise ValueError(f"{value!r} is no whole number of 64 bits")
+    return number
+
+
+def _fraction(value: Any) -> float:
+    """A score or threshold; float32 probabilities may be a little above 1."""
+    number = float(value)
+    if not 0 <= number <= 1.000001:
+        raise ValueError(f"{value!r} is no fraction of 1")
+    return number
+
+
+@contextlib.contextmanager
+def _opened(bundle: Path, name: str) -> Iterator[IO[bytes]]:
+    """Open a file in a folder or zip; UserError for what goes wrong until the block ends."""
+    try:
+        if bundle.is_file():
+            with zipfile.ZipFile(bundle) as archive, archive.open(name) as packed:
+                _check_size(archive.getinfo(name).file_size)
+                yield packed
+        else:
+            status = (bundle / name).stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("no regular file")
+            _check_size(status.st_size)
+            with (bundle / name).open("rb") as file:
+                yield file
+    except Exception as error:  # zipfile and its decompressors raise many kinds on damaged files
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = " ".join(text.split()) or type(error).__name__
+        raise UserError(f"{bundle}: {name} cannot be read: {reason}") from None
+
+
+def _check_size(size: int) -> None:
+    if size > _MAX_FILE_BYTES:
+        raise ValueError("larger than 2 GiB")
+
+
+def _read_verified(bundle: Path, sums: Mapping[str, str], name: str) -> bytes:
+    """The bytes of a file in `sums`, and of no other.
+
+    They are hashed again, which takes no longer than reading them: what is used is what was
+    verified, though the file be exchanged in the meantime, and none has to be held until then.
+    """
+    if name not in sums:
+        raise UserError(f"{bundle}: {name!r} is not listed in {CHECKSUMS}")
+    with _opened(bundle, name) as file:
+        content = file.read()
+    _compare(bundle, name, hashlib.sha256(content).hexdigest(), sums[name])
+    return content
+
+
+def _checked_sums(bundle: Path, content: bytes) -> dict[str, str]:
+    """SHA-256 by file as SHA256SUMS lists them, each compared with the file."""
+    sums: dict[str, str] = {}
+    for line in content.decode("utf-8", "replace").splitlines():
         expected, _, name = line.partition("  ")
-        if not name or name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            raise UserError(f"{source}: {CHECKSUMS} has an unusable line {line!r}")
-        if hashlib.sha256(read(name)).hexdigest() != expected:
-            raise UserError(f"{source}: {name} is damaged: it differs from {CHECKSUMS}")
-        listed.add(name)
-    missing = {MANIFEST, "model.tflite", "taxonomy.csv"} - listed
+        parts = name.split("/")
+        if {"", ".", ".."}.intersection(parts) or "\\" in name or "\0" in name:
+            raise UserError(f"{bundle}: {CHECKSUMS} has an unusable line {line!r}")
+        with _opened(bundle, name) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        _compare(bundle, name, found, expected)
+        sums[name] = expected
+    missing = {MANIFEST, "model.tflite", "taxonomy.csv"} - sums.keys()
     if missing:
-        raise UserError(f"{source}: {CHECKSUMS} does not list {', '.join(sorted(missing))}")
+        raise UserError(f"{bundle}: {CHECKSUMS} does not list {', '.join(sorted(missing))}")
+    return sums
+
+
+def _compare(bundle: Path, name: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise UserError(f"{bundle}: {name} is damaged: it differs from {CHECKSUMS}")
+
+
+def _read_json(content: bytes, source: str) -> Any:
+    try:
+        value = json.loads(content)
+        # Python reads more than JSON: NaN and halves of surrogate pairs, which cannot be printed.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        reason = type(error).__name__ if isinstance(error, RecursionError) else str(error)[:200]
+        raise UserError(f"{source} is no JSON: {reason}") from None
+    return value
+
+
+def _read_names(content: bytes, source: str) -> dict[int, str]:
+    value = _read_json(content, source)
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value.values()):
+        raise UserError(f"{source} does not hold a name for each taxon id")
+    try:
+        return {_whole(taxon_id): name for taxon_id, name in value.items()}
+    except ValueError as error:
+        raise UserError(f"{source}: {str(error)[:200]}") from None
 
 
 def _read_taxa(content: bytes, source: Path) -> tuple[Taxonomy, tuple[int, ...]]:
+    where = f"{source}: taxonomy.csv"
     taxa = []
-    outputs: dict[int, int] = {}
+    outputs: list[tuple[int, int]] = []
     try:
-        for row in csv.DictReader(io.StringIO(content.decode("utf-8"))):
-            taxon_id, parent = int(row["taxon_id"]), row["parent_taxon_id"]
-            taxa.append(
-                Taxon(
-                    taxon_id=taxon_id,
-                    parent_taxon_id=int(parent) if parent else None,
-                    rank=row["rank"],
-                    name=row["name"],
-                    rank_level=float(row["rank_level"]),
-                )
-            )
-            if row["leaf_class_id"]:
-                outputs[int(row["leaf_class_id"])] = taxon_id
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise UserError(f"{source}: taxonomy.csv cannot be read: {error}") from None
-    if sorted(outputs) != list(range(len(outputs))):
-        raise UserError(f"{source}: taxonomy.csv: the leaf_class_ids do not count 0, 1, 2 ...")
-    return Taxonomy(taxa, f"{source}: taxonomy.csv"), tuple(outputs[i] for i in range(len(outputs)))
+        rows = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+        for row in rows:
+            taxon, output = _taxon(row)
+            taxa.append(taxon)
+            if output is not None:
+                outputs.append((output, taxon.taxon_id))
+    except (ValueError, KeyError, csv.Error) as error:
+        raise UserError(f"{where} cannot be read: {str(error)[:200]}") from None
+    outputs.sort()
+    if [output for output, _ in outputs] != list(range(len(outputs))):
+        raise UserError(f"{where}: the leaf_class_ids do not count 0, 1, 2 ...")
+    return Taxonomy(taxa, where), tuple(taxon_id for _, taxon_id in outputs)
+
+
+def _taxon(row: Mapping[str, str]) -> tuple[Taxon, int | None]:
+    """A row's taxon and the position of its output; ValueError or KeyError when it is garbled."""
+    cells = {column: row[column] for column in TAXONOMY_COLUMNS}
+    if None in row or None in row.values():  # where DictReader puts cells too many and too few
+        raise ValueError(f"a row has not as many cells as the header: {list(cells.values())}")
+    parent, output = cells["parent_taxon_id"], cells["leaf_class_id"]
+    name, level = cells["name"].strip(), float(cells["rank_level"])
+    if len(name.splitlines()) != 1 or not math.isfinite(level):
+        raise ValueError(f"a row lacks a name of one line or a rank_level: {list(cells.values())}")
+    taxon = Taxon(
+        taxon_id=_whole(cells["taxon_id"]),
+        parent_taxon_id=_whole(parent) if parent else None,
+        rank=cells["rank"],
+        name=name,
+        rank_level=level,
+    )
+    return taxon, _whole(output) if output else None

@@ -11,7 +11,9 @@ from PIL import Image
 
 from taxonvision.errors import UserError
 from taxonvision.parallel import map_in_order
-from taxonvision.photograph import PhotographError, read_upright
+from taxonvision.photograph import PhotographError, upright
+
+MAX_SIZE = 8192  # far beyond any network; more would ask for gigabytes a photograph
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,17 @@ class Contract:
 
     The centre square, its side times `crop_ratio` and rounded to whole pixels, is resized to
     `size` × `size` with an antialiased bilinear filter; RGB 0–255 goes into the graph, which
-    scales inside.
+    scales inside. ValueError for a size outside 1 to `MAX_SIZE` or a ratio outside 0 to 1.
     """
 
     size: int
     crop_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= MAX_SIZE:
+            raise ValueError(f"size must be from 1 to {MAX_SIZE}, not {self.size}")
+        if not 0 < self.crop_ratio <= 1:  # neither is NaN
+            raise ValueError(f"crop_ratio must be above 0 and at most 1, not {self.crop_ratio}")
 
     def apply(self, image: Image.Image) -> np.ndarray:
         """An upright RGB image of any size as uint8 [size, size, 3]."""
@@ -41,7 +49,8 @@ class Contract:
 
         def read_one(path: Path) -> np.ndarray | PhotographError:
             try:
-                return self.apply(read_upright(path))
+                with upright(path) as image:
+                    return self.apply(image)
             except PhotographError as error:
                 return error
 

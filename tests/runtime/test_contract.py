@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
+from taxonvision import photograph
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError, read_upright
 from taxonvision.runtime.contract import Contract
@@ -66,6 +69,55 @@ def test_matches_tensorflows_antialiased_resize():
     ours = Contract(48).apply(smooth).astype(float)
     theirs = tf.image.resize(np.asarray(smooth), (48, 48), antialias=True).numpy()
     assert np.abs(ours - theirs).mean() < 0.6
+
+
+@pytest.mark.parametrize("size", [0, -1, 8193])
+def test_sizes_that_no_network_has_are_refused(size):
+    with pytest.raises(ValueError, match="size must be"):
+        Contract(size)
+    assert Contract(8192).size == 8192
+
+
+@pytest.mark.parametrize("crop_ratio", [0.0, -0.5, 1.01, float("nan"), float("inf")])
+def test_ratios_outside_the_square_are_refused(crop_ratio):
+    with pytest.raises(ValueError, match="crop_ratio must be"):
+        Contract(32, crop_ratio)
+
+
+def test_two_huge_photographs_are_never_held_at_once(tmp_path, monkeypatch):
+    for number in range(8):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{number}.png")
+    monkeypatch.setattr(photograph, "_HUGE_PIXELS", 64 * 64 - 1, raising=False)
+    held, most = set(), []
+    real_load, real_apply = PngImageFile.load, Contract.apply
+
+    def load(image):
+        held.add(id(image))
+        most.append(len(held))
+        time.sleep(0.01)
+        return real_load(image)
+
+    def apply(contract, image):
+        pixels = real_apply(contract, image)
+        held.discard(id(image))
+        return pixels
+
+    monkeypatch.setattr(PngImageFile, "load", load)
+    monkeypatch.setattr(Contract, "apply", apply)
+    monkeypatch.setattr("taxonvision.parallel.cores", lambda: 4)
+    assert len(list(Contract(8).read(sorted(tmp_path.iterdir())))) == 8
+    assert max(most) == 1
+
+
+def test_too_little_memory_to_shrink_one_is_a_reason(tmp_path, monkeypatch):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+
+    def fail(contract, image):
+        raise MemoryError
+
+    monkeypatch.setattr(Contract, "apply", fail)
+    (answer,) = Contract(4).read([tmp_path / "a.png"])
+    assert str(answer) == "too large for the memory of this computer"
 
 
 def test_reads_in_order_and_tells_what_cannot_be_read(tmp_path):
