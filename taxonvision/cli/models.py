@@ -38,7 +38,10 @@ def open_bare_tflite(path: Path, classes: Path, taxonomy: Taxonomy) -> Recognize
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     model = TFLiteModel(content, str(path))
-    contract = Contract(model.input.shape[1])
+    try:
+        contract = Contract(model.input.shape[1])
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
     grey = np.full((1, contract.size, contract.size, 3), 128, np.uint8)
     if abs(float(model.run(grey).sum()) - 1) > _ROUNDING:
         raise UserError(f"{path} answers scores that do not add up to 1; it must end in a softmax")

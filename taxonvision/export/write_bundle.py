@@ -15,7 +15,8 @@ import taxonvision
 from taxonvision.export.golden import GoldenFile
 from taxonvision.export.model_card import model_card
 from taxonvision.models.directory import Model
-from taxonvision.runtime.bundle import CHECKSUMS, MANIFEST, SCHEMA_VERSION, TAXONOMY_COLUMNS
+from taxonvision.runtime.bundle import MANIFEST, SCHEMA_VERSION, TAXONOMY_COLUMNS
+from taxonvision.runtime.bundle_files import CHECKSUMS
 from taxonvision.runtime.recognizer import SHOWN_THRESHOLD
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.storage import Recipe, write_json

@@ -1,38 +1,33 @@
-"""The bundle: what a device receives, read from a folder or a zip and checked before use."""
+"""The bundle: what a device receives, read and checked before use."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import hashlib
 import io
 import json
 import math
 import re
-import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError, read_upright
+from taxonvision.runtime.bundle_files import open_files
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
 MANIFEST = "bundle.json"
-CHECKSUMS = "SHA256SUMS"
 SCHEMA_VERSION = 1
 TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
 )  # fmt: skip
-_MAX_FILE_BYTES = 2**31 - 1
 _MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -132,10 +127,7 @@ def open_bundle(path: Path) -> Bundle:
 
     Raises UserError for a missing or damaged file and for a format newer than this program.
     """
-    with _opened(path, CHECKSUMS) as file:
-        checksums = file.read()
-    sums = _checked_sums(path, checksums)
-    read = partial(_read_verified, path, sums)
+    read, fingerprint = open_files(path, (MANIFEST, "model.tflite", "taxonomy.csv"))
     manifest = _read_json(read(MANIFEST), f"{path}: {MANIFEST}")
     version = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if not isinstance(version, int):
@@ -146,7 +138,7 @@ def open_bundle(path: Path) -> Bundle:
             f"{SCHEMA_VERSION}); install the newer version"
         )
     try:
-        return _parse(manifest, path, hashlib.sha256(checksums).hexdigest(), read)
+        return _parse(manifest, path, fingerprint, read)
     except (
         KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
     ) as error:  # fmt: skip
@@ -236,69 +228,6 @@ def _fraction(value: Any) -> float:
     if not 0 <= number <= 1.000001:
         raise ValueError(f"{value!r} is no fraction of 1")
     return number
-
-
-@contextlib.contextmanager
-def _opened(bundle: Path, name: str) -> Iterator[IO[bytes]]:
-    """Open a file in a folder or zip; UserError for what goes wrong until the block ends."""
-    try:
-        if bundle.is_file():
-            with zipfile.ZipFile(bundle) as archive, archive.open(name) as packed:
-                _check_size(archive.getinfo(name).file_size)
-                yield packed
-        else:
-            status = (bundle / name).stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError("no regular file")
-            _check_size(status.st_size)
-            with (bundle / name).open("rb") as file:
-                yield file
-    except Exception as error:  # zipfile and its decompressors raise many kinds on damaged files
-        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        reason = " ".join(text.split()) or type(error).__name__
-        raise UserError(f"{bundle}: {name} cannot be read: {reason}") from None
-
-
-def _check_size(size: int) -> None:
-    if size > _MAX_FILE_BYTES:
-        raise ValueError("larger than 2 GiB")
-
-
-def _read_verified(bundle: Path, sums: Mapping[str, str], name: str) -> bytes:
-    """The bytes of a file in `sums`, and of no other.
-
-    They are hashed again, which takes no longer than reading them: what is used is what was
-    verified, though the file be exchanged in the meantime, and none has to be held until then.
-    """
-    if name not in sums:
-        raise UserError(f"{bundle}: {name!r} is not listed in {CHECKSUMS}")
-    with _opened(bundle, name) as file:
-        content = file.read()
-    _compare(bundle, name, hashlib.sha256(content).hexdigest(), sums[name])
-    return content
-
-
-def _checked_sums(bundle: Path, content: bytes) -> dict[str, str]:
-    """SHA-256 by file as SHA256SUMS lists them, each compared with the file."""
-    sums: dict[str, str] = {}
-    for line in content.decode("utf-8", "replace").splitlines():
-        expected, _, name = line.partition("  ")
-        parts = name.split("/")
-        if {"", ".", ".."}.intersection(parts) or "\\" in name or "\0" in name:
-            raise UserError(f"{bundle}: {CHECKSUMS} has an unusable line {line!r}")
-        with _opened(bundle, name) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-        _compare(bundle, name, found, expected)
-        sums[name] = expected
-    missing = {MANIFEST, "model.tflite", "taxonomy.csv"} - sums.keys()
-    if missing:
-        raise UserError(f"{bundle}: {CHECKSUMS} does not list {', '.join(sorted(missing))}")
-    return sums
-
-
-def _compare(bundle: Path, name: str, found: str, expected: str) -> None:
-    if found != expected:
-        raise UserError(f"{bundle}: {name} is damaged: it differs from {CHECKSUMS}")
 
 
 def _read_json(content: bytes, source: str) -> Any:
