@@ -375,10 +375,30 @@ def test_levels_must_descend(root, levels):
     assert "--levels must descend" in refusal(root, levels=levels)
 
 
-def test_levels_are_those_of_folders_only(root, table):
-    fill(root, "A/1.jpg")
-    labels = table("labels.csv", "file,class\nA/1.jpg,A\n")
-    assert "with --labels or --taxa" in refusal(root, labels=labels, levels=("species",))
+def test_levels_place_the_classes_of_a_table_that_are_named_as_their_folders(root, table):
+    fill(root, "F/G/S/1.jpg", "F/G/2.jpg")
+    labels = table("labels.csv", "file,class,split\nF/G/S/1.jpg,S,test\nF/G/2.jpg,G,train\n")
+    listing = listed(root, labels=labels, levels=("family", "genus", "species"))
+    assert classes(listing) == {
+        "F/G/S/1.jpg": "family:F/genus:G/species:S",
+        "F/G/2.jpg": "family:F/genus:G",
+    }
+    assert splits(listing) == {"F/G/S/1.jpg": "test", "F/G/2.jpg": "train"}
+    assert classes(listed(root, labels=labels))["F/G/S/1.jpg"] == "species:S"
+
+
+@pytest.mark.parametrize("line", ["F/G/S/1.jpg,other", "1.jpg,S", "F/G/S/T/1.jpg,T"])
+def test_levels_do_not_place_a_class_that_is_not_its_folder(root, table, line):
+    fill(root, line.split(",")[0])
+    labels = table("labels.csv", f"file,class\n{line}\n")
+    sentence = refusal(root, labels=labels, levels=("family", "genus", "species"))
+    assert f"{line.split(',')[0]} is not in a folder of these levels" in sentence
+
+
+def test_levels_do_not_go_with_taxa(root, table):
+    fill(root, "monarch/1.jpg")
+    taxa = table("taxa.csv", "class,taxon_id\nmonarch,1\n")
+    assert "with --taxa they come by --taxonomy" in refusal(root, taxa=taxa, levels=("species",))
 
 
 @pytest.mark.parametrize("manifest", ["catalog.json", "bundle.json", "results.json"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from taxonvision.catalog.class_taxa import ClassPath, taxa_of_paths, taxa_of_tables
@@ -62,6 +62,8 @@ def list_folder(root: Path, options: FolderOptions) -> Listing:
     files = find_files(root)
     if options.labels:
         labels, rejects = _labels_of_table(options.labels, files)
+        if options.levels:
+            labels = _placed_by_folders(labels, options)
     else:
         labels, rejects = _labels_of_folders(root, files, options.levels)
     class_paths = sorted({label.names for label in labels.values()})
@@ -102,10 +104,8 @@ def _check_levels(options: FolderOptions) -> None:
     heights = [RANK_LEVELS[level] for level in options.levels]
     if any(above <= below for above, below in itertools.pairwise(heights)):
         raise UserError(f"--levels must descend, as family,genus,species: {options.levels}")
-    if options.levels and (options.labels or options.taxa):
-        raise UserError(
-            "--levels names levels of folders; with --labels or --taxa give the tree by --taxonomy"
-        )
+    if options.levels and options.taxa:
+        raise UserError("--levels names the ranks of folders; with --taxa they come by --taxonomy")
 
 
 def _faults(files: Files) -> dict[str, str]:
@@ -153,6 +153,23 @@ def _labels_of_table(table: Path, files: Files) -> tuple[dict[str, _Label], list
         Reject(path, f"not listed in {table.name}") for path in files.photos if path not in lines
     ]
     return labels, rejects
+
+
+def _placed_by_folders(labels: dict[str, _Label], options: FolderOptions) -> dict[str, _Label]:
+    """The labels with the folders above each class, which `levels` says are its ancestors.
+
+    Raises UserError where a photograph is not in the folder of its class.
+    """
+    placed = {}
+    for path, label in labels.items():
+        folders = tuple(path.split("/")[:-1])
+        if not folders or folders[-1] != label.names[-1] or len(folders) > len(options.levels):
+            raise UserError(
+                f"--levels={','.join(options.levels)}: {path} is not in a folder of these levels "
+                f"that is named as its class {label.names[-1]!r} in {options.labels}"
+            )
+        placed[path] = replace(label, names=folders)
+    return placed
 
 
 def _labels_of_folders(
