@@ -148,8 +148,8 @@ def _overview() -> str:
 def _help(module: ModuleType, values: flags.FlagValues) -> str:
     lines = [f"usage: {module.USAGE}", "", str(module.__doc__).strip(), "", "flags:"]
     for name in _own(values):
-        default = values[name].default_as_str
-        note = f" (default: {default})" if default is not None else ""
+        default = (values[name].default_as_str or "").strip("'")
+        note = f" (default: {default})" if default else ""
         if name in module.REQUIRED:
             note = " (required)"
         lines.append(f"  --{name}: {values[name].help}{note}")

@@ -125,8 +125,8 @@ def test_help_of_train_shows_its_flags_with_defaults_and_no_others(says):
     train.define(values)
     expected = {name for name in values if name != "undefok"} | {"flagfile"}
     assert set(re.findall(r"^  --(\w+): ", out, re.MULTILINE)) == expected
-    assert re.search(r"^  --backbone: .*\(default: 'efficientnet_lite0'\)$", out, re.MULTILINE)
-    assert re.search(r"^  --seed: .*\(default: '0'\)$", out, re.MULTILINE)
+    assert re.search(r"^  --backbone: .*\(default: efficientnet_lite0\)$", out, re.MULTILINE)
+    assert re.search(r"^  --seed: .*\(default: 0\)$", out, re.MULTILINE)
     assert re.search(r"^  --catalog: .*\(required\)$", out, re.MULTILINE)
     assert out.startswith(f"usage: {train.USAGE}\n")
 
