@@ -6,6 +6,7 @@ Every step is an ordinary command, shown before it runs. Running it again resume
 from __future__ import annotations
 
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from taxonvision.catalog.catalog import open_catalog
 from taxonvision.cli.values import define_seed
 from taxonvision.evaluation.results import read_results
 from taxonvision.export.recipes import RECIPES
-from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
 
 USAGE = "taxonvision quickstart --workdir=DIR"
@@ -35,7 +35,9 @@ def define(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Run the steps; the first that fails ends it with its exit code."""
-    load_keras()  # if it is missing, say so before anything is drawn
+    for package in ("tensorflow", "litert_quantizer"):
+        if find_spec(package) is None:  # said before anything is drawn
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
     work = Path(values.workdir)
     synth, catalog, model = work / "synth", work / "catalog", work / "model"
     bundles, results = work / "bundles", work / "results"

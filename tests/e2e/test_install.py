@@ -63,11 +63,17 @@ def test_a_plain_install_names_photographs_without_tensorflow(wheel, workshop, t
     )
     read = subprocess.run([python, "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert read.stdout.strip() == "taxonvision bundle.json None", read.stderr
-    refused = subprocess.run(
-        [environment / "bin" / "taxonvision", "train", f"--catalog={workshop.catalog}",
-         f"--out={tmp_path / 'model'}"],
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
-    assert refused.returncode == 2
-    assert refused.stderr.strip().endswith("pip install 'taxonvision[train]'")
-    assert len(refused.stderr.splitlines()) == 1
+    for command in (
+        ["train", f"--catalog={workshop.catalog}", f"--out={tmp_path / 'model'}"],
+        ["quickstart", f"--workdir={tmp_path / 'quickstart'}"],
+    ):
+        refused = subprocess.run(
+            [environment / "bin" / "taxonvision", *command],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        assert refused.returncode == 2
+        assert refused.stderr.strip().endswith("pip install 'taxonvision[train]'")
+        assert len(refused.stderr.splitlines()) == 1
+    assert not (tmp_path / "quickstart").exists()
