@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from taxonvision.text import reason_of
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO comes with JPEG
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
@@ -31,7 +33,6 @@ MAX_BYTES = 2**30
 _HUGE_PIXELS = 50_000_000
 _one_huge = threading.RLock()  # 200 million pixels are gigabytes while they are converted
 _BAND_PIXELS = 2**20
-_ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -110,7 +111,7 @@ def _decode(data: bytes, held: contextlib.ExitStack) -> tuple[Image.Image, int]:
     except MemoryError:
         raise PhotographError("too large for the memory of this computer") from None
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-        raise PhotographError(f"damaged: {_one_line(error)}") from None
+        raise PhotographError(f"damaged: {reason_of(error)}") from None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -140,7 +141,7 @@ def _at_once(path: str, flags: int) -> int:
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 where there is none or it is nonsense."""
     try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a damaged EXIF block does not make the pixels bad
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
@@ -170,7 +171,3 @@ def _high_bytes(image: Image.Image) -> Image.Image:
         band = np.asarray(image.crop((0, top, width, bottom)))
         grey[top:bottom] = (band >> 8).clip(0, 255)
     return Image.fromarray(grey)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,14 +1,20 @@
-"""Small CSV tables: read with sentences that name file and line, written the same everywhere."""
+"""Tables, CSV and Parquet: read with sentences that name file and line, written one way."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taxonvision.errors import UserError
+from taxonvision.text import reason_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _LARGEST = 2**63 - 1  # ids and counts live in int64 columns
 
@@ -86,6 +92,25 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
             line = io.StringIO(newline="")
             csv.writer(line).writerow(row)  # with its own line end a bare \r in a cell is quoted
             file.write(line.getvalue().removesuffix("\r\n") + "\n")
+
+
+def write_parquet(path: Path, connection: DuckDBPyConnection, query: str) -> None:
+    """Write the rows of a query as Parquet, in their order."""
+    target = str(path).replace("'", "''")
+    connection.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet)")
+
+
+@contextlib.contextmanager
+def reading_parquet(path: Path, made_by: str) -> Iterator[DuckDBPyConnection]:
+    """Yield a connection to read `path` with; UserError when it is missing or damaged."""
+    import duckdb
+
+    try:
+        with duckdb.connect() as connection:
+            yield connection
+    except duckdb.Error as error:
+        reason = reason_of(error, 200)
+        raise UserError(f"{path} cannot be read ({reason}); {made_by} again") from None
 
 
 def integer(row: Row, column: str, path: Path, least: int = 0) -> int:

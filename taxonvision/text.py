@@ -15,6 +15,11 @@ def one_line(text: str) -> str:
     return " ".join(_CONTROLS.sub(" ", text).split())
 
 
+def reason_of(error: Exception, longest: int | None = None) -> str:
+    """What an exception of a library says, on one line and cut; its class where it says nothing."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
 def for_screen(text: str) -> str:
     """The text as a terminal may show it: control characters but line breaks are marked."""
     lines = [_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", line) for line in text.split("\n")]

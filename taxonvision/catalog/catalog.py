@@ -12,6 +12,7 @@ import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.storage import file_digest, read_manifest
+from taxonvision.tables import reading_parquet
 from taxonvision.taxonomy.classes import TaxonClass, read_classes
 from taxonvision.taxonomy.names import read_names
 from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy
@@ -94,20 +95,14 @@ class Catalog:
 
         Raises UserError when the table cannot be read.
         """
-        import duckdb
-
         table = self.folder / "photos.parquet"
-        try:
-            with duckdb.connect() as connection:
-                columns = connection.execute(
-                    "SELECT photo_id, path, class_id, coalesce(license, '') AS license,"
-                    " coalesce(attribution, '') AS attribution"
-                    " FROM read_parquet(?) WHERE split = ? ORDER BY class_id, photo_id",
-                    [str(table), split],
-                ).fetchnumpy()
-        except duckdb.Error as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{table} cannot be read ({reason}); ingest again") from None
+        with reading_parquet(table, "ingest") as connection:
+            columns = connection.execute(
+                "SELECT photo_id, path, class_id, coalesce(license, '') AS license,"
+                " coalesce(attribution, '') AS attribution"
+                " FROM read_parquet(?) WHERE split = ? ORDER BY class_id, photo_id",
+                [str(table), split],
+            ).fetchnumpy()
         return Photos(
             photo_ids=columns["photo_id"].tolist(),
             paths=[self.root / path for path in columns["path"].tolist()],

@@ -27,7 +27,7 @@ from taxonvision.parallel import map_in_order
 from taxonvision.photograph import PhotographError, decode, read_bytes
 from taxonvision.progress import track
 from taxonvision.storage import Recipe, publish, write_json
-from taxonvision.tables import write_csv
+from taxonvision.tables import write_csv, write_parquet
 from taxonvision.taxonomy.classes import TaxonClass, write_classes
 from taxonvision.taxonomy.names import write_names
 from taxonvision.taxonomy.tree import Taxonomy, write_taxonomy
@@ -166,10 +166,8 @@ def _write_photos(
     )
     with duckdb.connect() as connection:
         connection.register("columns", columns)
-        connection.execute(
-            f"COPY (SELECT {selected} FROM columns ORDER BY class_id, photo_id)"  # noqa: S608
-            f" TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)"
-        )
+        query = f"SELECT {selected} FROM columns ORDER BY class_id, photo_id"  # noqa: S608
+        write_parquet(path, connection, query)
 
 
 def _texts(values: Any) -> np.ndarray:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import taxonvision
 from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
-from taxonvision.text import for_screen
+from taxonvision.progress import say
 
 if TYPE_CHECKING:
     from absl import flags
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _run(command, arguments[1:])
     except AlreadyDone as done:
-        print(f"already done: {done}", file=sys.stderr)
+        say(f"already done: {done}")
         return EXIT_DONE
     except UserError as error:
         return _fail(str(error))
@@ -169,5 +169,5 @@ def _unknown(sentence: str, word: str, known: Iterable[str]) -> str:
 
 
 def _fail(sentence: str) -> int:
-    print(f"taxonvision: {for_screen(sentence)}", file=sys.stderr)
+    say(f"taxonvision: {sentence}")
     return EXIT_USER_ERROR

@@ -19,6 +19,7 @@ from absl import flags
 
 from taxonvision.catalog.sources.files import find_files
 from taxonvision.cli.models import open_recognizer
+from taxonvision.cli.show import show_table
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError
 from taxonvision.progress import say, track
@@ -108,8 +109,6 @@ def _answers(
 
 
 def _show(answers: list[tuple[Path, Answer | PhotographError]]) -> None:
-    from taxonvision.cli.show import show_table
-
     for path, answer in answers:
         if isinstance(answer, PhotographError):
             continue

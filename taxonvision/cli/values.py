@@ -9,7 +9,7 @@ from absl import flags
 
 from taxonvision.storage import Recipe
 
-_NOT_IN_RECIPES = frozenset({"out", "overwrite", "workdir", "flagfile", "undefok"})
+_NOT_IN_RECIPES = frozenset({"out", "overwrite", "flagfile", "undefok"})
 
 
 def define_seed(help_text: str, values: flags.FlagValues) -> None:

@@ -18,7 +18,6 @@ from taxonvision.evaluation.results import (
     MANIFEST,
     SCHEMA_VERSION,
     keep,
-    read_scores,
     write_scores,
 )
 from taxonvision.progress import say, track
@@ -64,15 +63,14 @@ def evaluate(
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         tree = _both_trees(recognizer.taxonomy, catalog.taxonomy)
         latency = _median_latency(recognizer, photos.paths[:_TIMED_PHOTOGRAPHS])
-        kept = keep(
+        scores = keep(
             photos.photo_ids,
             truth,
             _score(recognizer, photos.paths, split),
             recognizer.roll_up,
             recognizer.class_taxon_ids,
         )
-        write_scores(partial / "scores.parquet", kept)
-        scores = read_scores(partial / "scores.parquet")
+        write_scores(partial / "scores.parquet", scores)
         write_taxonomy(partial / "taxonomy.csv", tree)
         figures = metrics(scores, tree)
         write_json(partial / "metrics.json", figures)

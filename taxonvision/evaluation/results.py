@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from taxonvision.errors import UserError
 from taxonvision.storage import read_manifest
+from taxonvision.tables import reading_parquet, write_parquet
 from taxonvision.taxonomy.rollup import RollUp
 from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy
 
@@ -156,14 +156,14 @@ def write_scores(path: Path, scores: Scores) -> None:
                 " list(taxon_id ORDER BY place) AS ids, list(score ORDER BY place) AS scores"
                 f" FROM {name}_entries GROUP BY photograph"
             )
-        target = str(path).replace("'", "''")
-        connection.execute(
-            "COPY (SELECT photo_id, true_taxon_id, true_score, classes.ids AS taxon_ids,"  # noqa: S608
+        write_parquet(
+            path,
+            connection,
+            "SELECT photo_id, true_taxon_id, true_score, classes.ids AS taxon_ids,"
             " classes.scores AS scores, rest, coalesce(inner_nodes.ids, []) AS ancestor_ids,"
             " coalesce(inner_nodes.scores, []) AS ancestor_scores"
             " FROM photographs JOIN classes USING (photograph)"
-            " LEFT JOIN inner_nodes USING (photograph) ORDER BY photograph)"
-            f" TO '{target}' (FORMAT parquet)"
+            " LEFT JOIN inner_nodes USING (photograph) ORDER BY photograph",
         )
 
 
@@ -180,13 +180,19 @@ def read_results(folder: Path) -> Results:
 
 def read_scores(path: Path) -> Scores:
     """Read `scores.parquet`; UserError when it is missing or damaged."""
-    import duckdb
-
-    try:
-        columns, entries = _read_columns(path)
-    except duckdb.Error as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} cannot be read ({reason}); evaluate again") from None
+    with reading_parquet(path, "evaluate") as connection:
+        connection.execute("CREATE TABLE scores AS SELECT * FROM read_parquet(?)", [str(path)])
+        columns = connection.execute(
+            "SELECT photo_id, true_taxon_id, true_score, rest, len(taxon_ids) AS classes,"
+            " len(ancestor_ids) AS inner_nodes FROM scores ORDER BY rowid"
+        ).fetchnumpy()
+        entries = [
+            connection.execute(
+                f"SELECT unnest({ids}) AS ids, unnest({values}) AS scores"  # noqa: S608
+                " FROM scores ORDER BY rowid"
+            ).fetchnumpy()
+            for ids, values in (("taxon_ids", "scores"), ("ancestor_ids", "ancestor_scores"))
+        ]
     raggeds = [
         Ragged(
             starts=np.concatenate([[0], np.cumsum(np.asarray(columns[count], np.int64))]),
@@ -211,26 +217,6 @@ def _by_rank(nodes: np.ndarray, roll_up: RollUp) -> list[np.ndarray]:
     for node in nodes.tolist():
         groups.setdefault(roll_up.taxonomy[int(roll_up.node_ids[node])].rank, []).append(node)
     return [np.array(group, np.int64) for group in groups.values()]
-
-
-def _read_columns(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The columns of one value a photograph, then the entries of the classes and inner nodes."""
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.execute("CREATE TABLE scores AS SELECT * FROM read_parquet(?)", [str(path)])
-        columns = connection.execute(
-            "SELECT photo_id, true_taxon_id, true_score, rest, len(taxon_ids) AS classes,"
-            " len(ancestor_ids) AS inner_nodes FROM scores ORDER BY rowid"
-        ).fetchnumpy()
-        entries = [
-            connection.execute(
-                f"SELECT unnest({ids}) AS ids, unnest({values}) AS scores"  # noqa: S608
-                " FROM scores ORDER BY rowid"
-            ).fetchnumpy()
-            for ids, values in (("taxon_ids", "scores"), ("ancestor_ids", "ancestor_scores"))
-        ]
-    return columns, entries
 
 
 def _ragged(parts: list[tuple[np.ndarray, np.ndarray]]) -> Ragged:

@@ -115,9 +115,10 @@ def export(
             graphs[graph_input] = to_tflite(keras_model, 1, graph_input)
         with publish(place, MANIFEST, recipes[name], overwrite=overwrite) as partial:
             content = RECIPES[name](graphs[graph_input], calibration, input_type)
-            expected, agreement = _judge(name, content, golden, full)
+            compressed = TFLiteModel(content, "model.tflite")
+            expected, agreement = _judge(name, compressed, golden, full)
             write_bundle(
-                partial, model, content, name,
+                partial, model, content, compressed, name,
                 list(zip(golden, expected, strict=True)), agreement, recipes[name],
             )  # fmt: skip
             _check_as_a_client(partial)
@@ -149,14 +150,14 @@ def _calibration(catalog: Catalog, model: Model, options: ExportOptions) -> np.n
 
 
 def _judge(
-    name: str, content: bytes, golden: Sequence[GoldenFile], full: Recognizer
+    name: str, compressed: TFLiteModel, golden: Sequence[GoldenFile], full: Recognizer
 ) -> tuple[np.ndarray, Agreement]:
     """Scores of the compressed model on the golden files, and how they compare with the full one's.
 
     Raises GateRefusedError when a score is too far off, or a name changes that was no close call.
     """
     pixels = np.stack([full.contract.apply(read_upright(file.content)) for file in golden])
-    expected = TFLiteModel(content, "model.tflite").run(pixels)
+    expected = compressed.run(pixels)
     reference = full.score(pixels)
     difference = np.abs(expected - reference).max(axis=1)
     same = expected.argmax(axis=1) == reference.argmax(axis=1)

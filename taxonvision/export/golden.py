@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from taxonvision.catalog.catalog import Catalog, Photos
 from taxonvision.photograph import PhotographError, read_upright
@@ -30,7 +30,6 @@ ATTRIBUTION_LICENSES = frozenset(
 _CANDIDATES = 40
 _LONG_SIDE = 640
 _JPEG_QUALITY = 90
-_EXIF_ORIENTATION = 0x0112
 # How a JPEG's pixels are turned so that the EXIF orientation turns them back.
 _TURNED = {1: None, 6: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_180}
 
@@ -179,7 +178,7 @@ def _png(image: Image.Image) -> bytes:
 
 def _jpeg(small: Image.Image, orientation: int, turn: Image.Transpose | None) -> bytes:
     exif = Image.Exif()
-    exif[_EXIF_ORIENTATION] = orientation
+    exif[ExifTags.Base.Orientation] = orientation
     turned = small if turn is None else small.transpose(turn)
     buffer = io.BytesIO()
     turned.save(buffer, "JPEG", quality=_JPEG_QUALITY, exif=exif)

@@ -48,6 +48,7 @@ def write_bundle(
     folder: Path,
     model: Model,
     content: bytes,
+    graph: TFLiteModel,
     quantization: str,
     golden: Sequence[tuple[GoldenFile, np.ndarray]],
     agreement: Agreement,
@@ -58,13 +59,13 @@ def write_bundle(
     Args:
         folder: where to write.
         model: the full model.
-        content: the TFLite model.
+        content: the TFLite model's file.
+        graph: the same, opened: its tensors are described.
         quantization: the name of the recipe that made it.
         golden: each golden file with the scores float32 [C] that the TFLite model gives it.
         agreement: how it compares with the full model.
         recipe: how the bundle is made; only its digest is kept, since flags may hold paths.
     """
-    graph = TFLiteModel(content, "model.tflite")
     active = [c for c in model.classes if c.status == "active"]
     (folder / "model.tflite").write_bytes(content)
     output_of = {c.taxon_id: position for position, c in enumerate(active)}

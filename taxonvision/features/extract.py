@@ -26,7 +26,7 @@ class FeatureExtractor:
 
     def __init__(self, backbone: keras.Model, contract: Contract) -> None:
         self._contract = contract
-        self.dimension = int(backbone.outputs[0].shape[-1])
+        self._dimension = int(backbone.outputs[0].shape[-1])
         self._batch, self._run = _runner(backbone)
 
     def extract(self, paths: Sequence[Path], description: str) -> np.ndarray:
@@ -34,7 +34,7 @@ class FeatureExtractor:
 
         Raises UserError for a photograph that can no longer be read.
         """
-        features = np.empty((len(paths), self.dimension), np.float32)
+        features = np.empty((len(paths), self._dimension), np.float32)
         batches = self._contract.read_batches(paths, self._batch)
         done = 0
         for batch in track(batches, len(paths), description, size=len):

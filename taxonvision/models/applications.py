@@ -19,6 +19,7 @@ import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.models.engine import load_keras
+from taxonvision.text import reason_of
 
 if TYPE_CHECKING:
     import keras
@@ -148,7 +149,7 @@ def _failures_in_a_sentence(name: str, image_size: int) -> Iterator[None]:
             warnings.simplefilter("ignore", UserWarning)
             yield
     except ValueError as error:
-        raise UserError(f"{name} at {image_size} pixels: {' '.join(str(error).split())}") from error
+        raise UserError(f"{name} at {image_size} pixels: {reason_of(error)}") from error
     except Exception as error:
         # Keras raises a bare Exception when it cannot open the address.
         if not isinstance(error, (OSError, http.client.HTTPException)) and "URL fetch" not in str(

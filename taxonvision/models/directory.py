@@ -20,6 +20,7 @@ from taxonvision.tables import write_csv
 from taxonvision.taxonomy.classes import TaxonClass, read_classes, write_classes
 from taxonvision.taxonomy.names import Names, read_names, write_names
 from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy, write_taxonomy
+from taxonvision.text import reason_of
 
 if TYPE_CHECKING:
     import keras
@@ -68,7 +69,7 @@ class Model:
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = reason_of(error, 200)
             raise UserError(f"{path} cannot be loaded as a Keras model: {reason}") from None
 
     def recognizer(self) -> Recognizer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taxonvision.errors import UserError
 from taxonvision.models.applications import Scaling, apply_scaling, from_image_to_features
 from taxonvision.models.engine import load_keras
+from taxonvision.text import reason_of
 
 if TYPE_CHECKING:
     import keras
@@ -47,7 +48,7 @@ def build_hub_backbone(
     except ModuleNotFoundError:
         raise
     except Exception as error:  # each of its four sources fails in its own classes
-        reason = " ".join(str(error).split())[:300]
+        reason = reason_of(error, 300)
         raise UserError(f"the keras-hub preset {preset!r} cannot be loaded: {reason}") from error
     size = image_size or _image_size(converter)
     image = keras.Input((size, size, 3), dtype="float32", name="image")
@@ -55,7 +56,7 @@ def build_hub_backbone(
     try:
         features = backbone(scaled)
     except (TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = reason_of(error, 300)
         raise UserError(
             f"the keras-hub preset {preset!r} takes no {size} × {size} RGB image: {reason}"
         ) from error

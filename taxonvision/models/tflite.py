@@ -6,6 +6,7 @@ import keras
 
 from taxonvision.chatter import without_chatter
 from taxonvision.errors import UserError
+from taxonvision.text import reason_of
 
 
 def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> bytes:
@@ -34,5 +35,5 @@ def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> by
         try:
             return converter.convert()
         except Exception as error:  # the converter's own class has no public name
-            reason = " ".join(str(error).split())[:300]
+            reason = reason_of(error, 300)
     raise UserError(f"{model.name} cannot be expressed in TFLite: {reason}")

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from taxonvision.runtime.bundle_files import open_files
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
+from taxonvision.taxonomy.names import LANGUAGE
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
 MANIFEST = "bundle.json"
@@ -29,7 +29,6 @@ TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
 )  # fmt: skip
 _MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
-_LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ def _golden(entry: Mapping[str, Any]) -> Golden:
 
 def _language(code: Any) -> str:
     """A code that can be part of a file's name."""
-    if not _LANGUAGE.fullmatch(code):
+    if not LANGUAGE.fullmatch(code):
         raise ValueError(f"{code!r} is no code of a language")
     return str(code)
 

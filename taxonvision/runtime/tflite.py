@@ -10,6 +10,7 @@ import numpy as np
 from taxonvision.chatter import without_chatter
 from taxonvision.errors import UserError
 from taxonvision.parallel import cores
+from taxonvision.text import reason_of
 
 _MAX_MODEL_BYTES = 2**31 - 1  # a flatbuffer's offsets are 32 bits
 
@@ -87,7 +88,7 @@ def _interpreter(content: bytes, source: str, threads: int) -> Any:
             interpreter.allocate_tensors()
             return interpreter
         except (ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = reason_of(error)
     raise UserError(f"{source} is no TFLite model that LiteRT can run: {reason}")
 
 
