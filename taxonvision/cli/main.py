@@ -97,7 +97,10 @@ def main(arguments: Sequence[str]) -> int:
             raise
         place = f": {error.filename}" if error.filename else ""
         return _fail(f"`{command}` stopped, nothing half written was left; {error.strerror}{place}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # Ctrl-C that strikes while a lock of `threading` is taken comes out as a RuntimeError.
+        if not any(isinstance(e, KeyboardInterrupt) for e in (error, error.__context__)):
+            raise
         _fail("interrupted; nothing half written was left")
         return EXIT_INTERRUPTED
 

@@ -455,3 +455,22 @@ def test_a_full_or_locked_disk_is_one_line(says, photos, tmp_path, monkeypatch, 
     assert code == 2
     assert err.splitlines()[-1].endswith(f"{os.strerror(number)}: photos.parquet")
     assert not list(tmp_path.glob("catalog*"))
+
+
+def test_ctrl_c_inside_a_lock_is_130_too_and_other_errors_are_not(photos, tmp_path, monkeypatch):
+    def strike(context):
+        def fail(*arguments, **options):
+            try:
+                raise context
+            finally:
+                raise RuntimeError("cannot release un-acquired lock")
+
+        return fail
+
+    arguments = ["ingest", f"--input={photos}", f"--out={tmp_path / 'catalog'}"]
+    monkeypatch.setattr("taxonvision.catalog.ingest.write_json", strike(KeyboardInterrupt()))
+    assert main(arguments) == 130
+    monkeypatch.setattr("taxonvision.catalog.ingest.write_json", strike(KeyError()))
+    with pytest.raises(RuntimeError, match="un-acquired lock"):
+        main(arguments)
+    assert not list(tmp_path.glob("catalog*"))
