@@ -1,0 +1,1 @@
+"""A catalog becomes shards, and shards become batches."""
