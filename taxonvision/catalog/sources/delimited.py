@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from taxonvision.catalog.staging import Staging
 from taxonvision.errors import UserError
 from taxonvision.text import one_line, reason_of
@@ -166,3 +168,86 @@ def _in_words(names: Sequence[str], kinds: Mapping[str, str]) -> Callable[[str, 
         }.get(error, "a row that cannot be read")
 
     return fault_in_words
+
+
+def reject_rows(
+    staging: Staging,
+    path: Path,
+    table: str,
+    id_column: str,
+    dialect: Dialect,
+    *,
+    lists_photographs: bool = False,
+) -> None:
+    """Move rows of a table that `load_table` made to `rejects`, with their lines in the file.
+
+    The rows are told by the temporary table `faults (faulty, id, reason)`: the row's `rowid`, its
+    value of `id_column` and what is wrong; it is dropped. The reader knows no lines, so that the
+    file is read once more, for faulty rows only.
+    """
+    connection = staging.connection
+    wanted = connection.execute(
+        f'SELECT rowid, "{id_column}"::VARCHAR FROM "{table}"'  # noqa: S608
+        f' WHERE "{id_column}" IN (SELECT id FROM faults) OR'
+        f' ("{id_column}" IS NULL AND rowid IN (SELECT faulty FROM faults)) ORDER BY rowid'
+    ).fetchall()
+    if wanted:
+        told = {
+            line
+            for (line,) in connection.execute(
+                "SELECT line FROM rejects WHERE path = ?", [path.name]
+            ).fetchall()
+        }
+        ids = {_spelt(value) for _, value in wanted}
+        lines = {
+            value: iter([line for line in found if line not in told])
+            for value, found in lines_of(path, dialect, id_column, ids).items()
+        }
+        placed = [(row, next(lines.get(_spelt(value), iter(())), None)) for row, value in wanted]
+        connection.register(
+            "placed",
+            {
+                "row": np.array([row for row, _ in placed]),
+                "line": np.array([line for _, line in placed], dtype=object),
+            },
+        )
+        connection.execute(
+            "INSERT INTO rejects SELECT ?, p.line::BIGINT, f.reason, ? FROM faults f"
+            " LEFT JOIN placed p ON p.row = f.faulty"
+            " QUALIFY row_number() OVER (PARTITION BY f.faulty ORDER BY f.reason) = 1",
+            [path.name, lists_photographs],
+        )
+        connection.unregister("placed")
+        connection.execute(
+            f'DELETE FROM "{table}" WHERE rowid IN (SELECT faulty FROM faults)'  # noqa: S608
+        )
+    connection.execute("DROP TABLE faults")
+
+
+def lines_of(path: Path, dialect: Dialect, column: str, ids: set[str]) -> dict[str, list[int]]:
+    """The lines on which rows with these values in a column begin, by value in lower case."""
+    place = read_header(path, dialect).index(column)
+    open_file = gzip.open if path.suffix == ".gz" else open
+    found: dict[str, list[int]] = {}
+    with open_file(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
+        if dialect.quote:
+            file = (line.replace("\0", " ") for line in file)  # `csv` refuses NUL bytes
+            rows = csv.reader(file, delimiter=dialect.delimiter, quotechar=dialect.quote)
+            begin = 1
+            for cells in rows:
+                value = _spelt(cells[place]) if place < len(cells) else ""
+                if value in ids and cells:
+                    found.setdefault(value, []).append(begin)
+                begin = rows.line_num + 1
+        else:
+            for number, line in enumerate(file, 1):
+                cells = line.rstrip("\r\n").split(dialect.delimiter, place + 1)
+                value = _spelt(cells[place]) if place < len(cells) else ""
+                if value in ids and line.strip():
+                    found.setdefault(value, []).append(number)
+    return found
+
+
+def _spelt(value: str | None) -> str:
+    """A value as it is looked for in a file: UUIDs may be in capitals there."""
+    return (value or "").strip().lower()
