@@ -1,12 +1,16 @@
+import datetime
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from staged import staged
 
 from taxonvision.catalog import class_taxa
 from taxonvision.catalog.class_taxa import taxa_of_paths
-from taxonvision.catalog.sources.folder import FolderOptions, list_folder, listing_digest
+from taxonvision.catalog.sources.folder import FolderOptions, listing_digest, stage_folder
 from taxonvision.errors import UserError
 from taxonvision.text import one_line
 
@@ -42,7 +46,7 @@ def classes(listing):
             for taxon in reversed(listing.taxonomy.lineage(photo.taxon_id))
         )
         for photo in listing.photos
-        if not photo.fault
+        if not photo.fault and not photo.left_out
     }
 
 
@@ -57,7 +61,7 @@ def splits(listing):
 
 
 def listed(root, **options):
-    return list_folder(root, FolderOptions(**options))
+    return staged(lambda staging: stage_folder(staging, root, FolderOptions(**options)))
 
 
 def refusal(root, **options):
@@ -183,7 +187,7 @@ def test_class_that_one_split_lacks_is_not_empty(root):
 
 def test_empty_input_lists_nothing(root):
     listing = listed(root)
-    assert (listing.photos, listing.rejects, listing.other_files) == ([], [], {})
+    assert (listing.photos, listing.rejects, listing.source.other_files) == ([], [], {})
 
 
 @pytest.mark.parametrize("make", [False, True])
@@ -230,7 +234,7 @@ def test_formats_that_are_not_read_and_other_files(root):
         "A/2.HEIC": "heic is not read; convert it to JPEG",
         "A/3.nef": "nef is not read; convert it to JPEG",
     }
-    assert listing.other_files == {".txt": 2, "without suffix": 1, ".csv": 1}
+    assert listing.source.other_files == {".txt": 2, "without suffix": 1, ".csv": 1}
 
 
 def test_links_to_folders_and_files_are_followed(root, tmp_path):
@@ -361,12 +365,92 @@ def test_faulty_rows_and_unlabelled_files_are_rejected(root, table):
     }
 
 
-def test_a_line_that_says_the_same_again_is_no_fault(root, table):
+def test_a_line_that_says_the_same_again_is_a_duplicate(root, table):
     fill(root, "1.jpg")
     labels = table("labels.csv", "file,class,split\n1.jpg,A,val\n./1.jpg,A,valid\n")
     listing = listed(root, labels=labels)
-    assert classes(listing) == {"1.jpg": "species:A"}
+    assert [(photo.path, photo.left_out) for photo in listing.photos] == [
+        ("1.jpg", None), ("1.jpg", "duplicate"),
+    ]  # fmt: skip
+    assert len({photo.taxon_id for photo in listing.photos}) == 1
     assert rejects(listing) == {}
+
+
+def test_a_line_that_says_something_else_again_is_faulty(root, table):
+    fill(root, "1.jpg")
+    labels = table("labels.csv", "file,class,site\n1.jpg,A,here\n1.jpg,A,there\n")
+    listing = listed(root, labels=labels)
+    assert [photo.site for photo in listing.photos] == ["here"]
+    assert rejects(listing) == {
+        "1.jpg": "labels.csv, line 3: listed before, in line 2, and otherwise"
+    }
+
+
+def test_labels_tell_when_where_and_by_whom(root, table):
+    fill(root, "1.jpg", "2.jpg")
+    columns = (
+        "file,class,observation_id,observer,site,observed_on,latitude,longitude,license,attribution"
+    )
+    labels = table(
+        "labels.csv",
+        f"{columns}\n1.jpg,A,77,ann,pond,2024-02-29,-12.5,180,CC0-1.0,Ann\n2.jpg,A,,,,,,,,\n",
+    )
+    one, two = listed(root, labels=labels, license="CC-BY-4.0", attribution="all of us").photos
+    assert (one.observation_id, one.observer, one.site) == ("77", "ann", "pond")
+    assert (one.observed_on, one.latitude, one.longitude) == ("2024-02-29", -12.5, 180.0)
+    assert (one.license, one.attribution) == ("CC0-1.0", "Ann")
+    assert (two.observation_id, two.observer, two.site) == (None, None, None)
+    assert (two.observed_on, two.latitude, two.longitude) == (None, None, None)
+    assert (two.license, two.attribution) == ("CC-BY-4.0", "all of us")
+
+
+def test_location_where_there_is_no_site(root, table):
+    fill(root, "1.jpg")
+    labels = table("labels.csv", "file,class,location\n1.jpg,A,camera 7\n")
+    assert [photo.site for photo in listed(root, labels=labels).photos] == ["camera 7"]
+
+
+FUTURE = datetime.date.today() + datetime.timedelta(days=3)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("latitude", "90.01", "latitude must be degrees from -90 to 90, not '90.01'"),
+        ("latitude", "nan", "latitude must be degrees from -90 to 90, not 'nan'"),
+        ("longitude", "west", "longitude must be degrees from -180 to 180, not 'west'"),
+        ("longitude", "-181", "longitude must be degrees from -180 to 180, not '-181'"),
+        ("observed_on", "31.5.2024", "observed_on must be a date as 2024-05-31, not '31.5.2024'"),
+        ("observed_on", "2023-02-29", "observed_on must be a date as 2024-05-31, not '2023-02-29'"),
+        ("observed_on", FUTURE.isoformat(), f"observed_on lies in the future: {FUTURE}"),
+    ],
+)
+def test_a_row_with_an_impossible_place_or_date_is_faulty(root, table, column, value, reason):
+    fill(root, "1.jpg")
+    labels = table("labels.csv", f"file,class,{column}\n\n1.jpg,A,{value}\n")
+    (photo,) = listed(root, labels=labels).photos
+    assert photo.fault == f"labels.csv, line 3: {reason}"
+    assert photo.taxon_id
+
+
+cells = st.sampled_from(["a.jpg", "./a.jpg", "b.jpg", "sub/c.jpg", "d.heic", "gone.jpg", "x.txt"])
+kinds = st.sampled_from(["A", "B", ""])
+places = st.sampled_from(["", "10", "91", "x"])
+
+
+@given(st.lists(st.tuples(cells, kinds, places), min_size=1, max_size=12))
+def test_lines_and_unlisted_files_are_listed_or_rejected(lines):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "photos")
+        fill(root, "a.jpg", "b.jpg", "sub/c.jpg", "d.heic", "x.txt")
+        text = "".join(f"{','.join(line)}\n" for line in lines)
+        labels = Path(folder, "labels.csv")
+        labels.write_text(f"file,class,latitude\n{text}")
+        listing = listed(root, labels=labels)
+    named = {path.removeprefix("./") for path, _, _ in lines}
+    unlisted = {"a.jpg", "b.jpg", "sub/c.jpg", "d.heic"} - named
+    assert len(lines) + len(unlisted) == len(listing.photos) + len(listing.rejects)
+    assert {p.path for p in listing.photos} | {r.path for r in listing.rejects} == named | unlisted
 
 
 @pytest.mark.parametrize("levels", [("genus", "family"), ("species", "species")])
@@ -466,6 +550,14 @@ def test_taxonomy_gives_the_tree(root, table):
     fill(root, "monarch/1.jpg")
     listing = listed(root, taxa=table("taxa.csv", TAXA), taxonomy=table("tree.csv", TREE))
     assert classes(listing) == {"monarch/1.jpg": "family:Nymphalidae/species:Danaus plexippus"}
+
+
+def test_taxa_without_photographs_are_not_listed(root, table):
+    fill(root, "monarch/1.jpg")
+    taxa, tree = table("taxa.csv", TAXA), table("tree.csv", TREE)
+    assert {taxon.taxon_id for taxon in listed(root, taxa=taxa).taxonomy} == {48662}
+    listing = listed(root, taxa=taxa, taxonomy=tree)
+    assert {taxon.taxon_id for taxon in listing.taxonomy} == {47922, 48662}
 
 
 def test_two_classes_of_one_taxon_are_one(root, table):

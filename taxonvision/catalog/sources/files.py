@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from taxonvision.catalog.listing import Reject
+from taxonvision.catalog.staging import Reject
 from taxonvision.photograph import SUFFIXES, UNREADABLE_SUFFIXES
 
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "@eaDir", "lost+found"})

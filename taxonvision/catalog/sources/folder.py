@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from taxonvision.catalog.class_taxa import ClassPath, taxa_of_paths, taxa_of_tables
-from taxonvision.catalog.listing import ListedPhoto, Listing, Reject
+from taxonvision.catalog.class_taxa import ClassTaxa, taxa_of_paths, taxa_of_tables
 from taxonvision.catalog.sources.files import Files, entries, find_files
+from taxonvision.catalog.sources.labels import Labelled, Labels, read_labels
 from taxonvision.catalog.splits import split_named
+from taxonvision.catalog.staging import ListedPhoto, Reject, Source, Staging
 from taxonvision.errors import UserError
 from taxonvision.photograph import SUFFIXES, UNREADABLE_SUFFIXES
-from taxonvision.tables import read_csv
 from taxonvision.taxonomy.ranks import MAIN_RANKS, RANK_LEVELS
 
 
@@ -23,12 +24,14 @@ class FolderOptions:
     """How folders and tables are read.
 
     Attributes:
-        labels: table `file` (relative to the input), `class` or `label`, `split`.
+        labels: table `file` (relative to the input), `class` or `label`, and where known `split`,
+            `observation_id`, `observer`, `site`, `observed_on`, `latitude`, `longitude`, `license`,
+            `attribution`.
         taxa: table `class`, `taxon_id`, `scientific_name`, `common_name`, `common_name_de` ...
         taxonomy: the tree as `taxonomy.csv`.
         levels: the rank of each folder level from the top; empty: the last is a species.
-        license: licence of all photographs, for example CC0-1.0.
-        attribution: line of credit of all photographs.
+        license: licence of the photographs that have no other, for example CC0-1.0.
+        attribution: line of credit of the photographs that have no other.
     """
 
     labels: Path | None = None
@@ -39,17 +42,10 @@ class FolderOptions:
     attribution: str = ""
 
 
-@dataclass(frozen=True)
-class _Label:
-    """A photograph's class, its split if one is given, and what is wrong with its file."""
-
-    names: ClassPath
-    split: str | None
-    fault: str
-
-
-def list_folder(root: Path, options: FolderOptions) -> Listing:
+def stage_folder(staging: Staging, root: Path, options: FolderOptions) -> Source:
     """List the photographs below `root` with their taxa.
+
+    Lines of the table of labels and photographs that are not in it are each listed or rejected.
 
     Raises UserError for a missing folder, a table that cannot be used, an unknown level, or a class
     folder without any photograph.
@@ -61,31 +57,68 @@ def list_folder(root: Path, options: FolderOptions) -> Listing:
         raise UserError("--taxonomy needs --taxa, the table of which class is which taxon")
     files = find_files(root)
     if options.labels:
-        labels, rejects = _labels_of_table(options.labels, files)
+        labels = read_labels(options.labels, _faults(files) | dict.fromkeys(files.photos))
         if options.levels:
-            labels = _placed_by_folders(labels, options)
+            labels = replace(labels, photos=_placed_by_folders(labels.photos, options))
+        unlisted = f"not listed in {options.labels.name}"
+        rejects = [Reject(path, unlisted) for path in files.photos if path not in labels.paths]
+        rejects += labels.rejects
     else:
         labels, rejects = _labels_of_folders(root, files, options.levels)
-    class_paths = sorted({label.names for label in labels.values()})
+    class_paths = sorted({photo.names for photo in labels.photos})
     taxa = (
         taxa_of_tables(class_paths, options.taxa, options.taxonomy)
         if options.taxa
         else taxa_of_paths(class_paths, options.levels)
     )
-    photos = [
-        ListedPhoto(
-            photo_id=path,
-            path=path,
+    staging.add_taxonomy(taxa.taxonomy.closure(taxa.taxon_ids[names] for names in class_paths))
+    staging.add_names(taxa.names)
+    staging.add_photos(_photos(labels.photos, taxa, options))
+    rejects += [reject for reject in files.rejects if reject.path not in labels.paths]
+    staging.add_rejects(rejects)
+    return Source(root, dict(files.other))
+
+
+def _photos(
+    labelled: Sequence[Labelled], taxa: ClassTaxa, options: FolderOptions
+) -> Iterator[ListedPhoto]:
+    """The photographs by path, with their taxa and what the options say of all."""
+    for label in sorted(labelled, key=lambda label: label.photo.photo_id):
+        yield replace(
+            label.photo,
             taxon_id=taxa.taxon_ids[label.names],
-            split=label.split,
-            license=options.license,
-            attribution=options.attribution,
-            fault=label.fault,
+            license=label.photo.license or options.license or None,
+            attribution=label.photo.attribution or options.attribution or None,
         )
-        for path, label in sorted(labels.items())
-    ]
-    rejects += [reject for reject in files.rejects if reject.path not in labels]
-    return Listing(root, photos, taxa.taxonomy, taxa.names, rejects, dict(files.other))
+
+
+def list_folder(root: Path, options: FolderOptions) -> Any:
+    """What `stage_folder` lists, as one object; goes when nothing asks for it any more."""
+    import tempfile
+
+    from taxonvision.catalog.listing import Listing
+    from taxonvision.catalog.staging import staging_in
+    from taxonvision.taxonomy.tree import Taxon, Taxonomy
+
+    with tempfile.TemporaryDirectory() as folder, staging_in(Path(folder, "work")) as staging:
+        source = stage_folder(staging, root, options)
+        execute = staging.connection.execute
+        taxa = execute("SELECT taxon_id, parent_taxon_id, rank, name, rank_level FROM listed_taxa")
+        tree = Taxonomy(Taxon(*row) for row in taxa.fetchall())
+        names: dict[str, dict[int, str]] = {}
+        for t, code, name in execute("FROM listed_names").fetchall():
+            names.setdefault(code, {})[t] = name
+        columns = "photo_id, path, taxon_id, split, license, attribution, fault"
+        photos = execute(f"SELECT {columns} FROM listed WHERE left_out IS NULL ORDER BY row")  # noqa: S608
+        rejects = execute("SELECT path, reason FROM rejects")
+        return Listing(
+            root,
+            [ListedPhoto(*row) for row in photos.fetchall()],  # type: ignore[misc]
+            tree,
+            names,
+            [Reject(*row) for row in rejects.fetchall()],  # type: ignore[misc]
+            source.other_files,
+        )
 
 
 def listing_digest(root: Path) -> str:
@@ -108,7 +141,7 @@ def _check_levels(options: FolderOptions) -> None:
         raise UserError("--levels names the ranks of folders; with --taxa they come by --taxonomy")
 
 
-def _faults(files: Files) -> dict[str, str]:
+def _faults(files: Files) -> dict[str, str | None]:
     """Why a file that claims to be a photograph cannot be used, by its path."""
     claims = SUFFIXES | UNREADABLE_SUFFIXES
     return {
@@ -118,74 +151,38 @@ def _faults(files: Files) -> dict[str, str]:
     }
 
 
-def _labels_of_table(table: Path, files: Files) -> tuple[dict[str, _Label], list[Reject]]:
-    rows = read_csv(table, ("file",))
-    if not rows:
-        raise UserError(f"{table} has no line after its header")
-    class_column = "class" if "class" in rows[0] else "label"
-    if class_column not in rows[0]:
-        raise UserError(f"{table} has no column class or label; it has: {', '.join(rows[0])}")
-    faults = _faults(files) | dict.fromkeys(files.photos, "")
-    labels: dict[str, _Label] = {}
-    lines: dict[str, int] = {}
-    rejects = []
-    for row in rows:
-        path = PurePosixPath(row["file"]).as_posix()
-        where = f"{table.name}, line {row.line}"
-        split = split_named(row.get("split", ""))
-        if row.get("split") and split is None:
-            raise UserError(
-                f"{table}, line {row.line}: split must be train, val or test, not {row['split']!r}"
-            )
-        fault = faults.get(path, f"{where}: no such photograph below --input")
-        label = _Label((row[class_column],), split, fault)
-        if path in lines:
-            if label != labels.get(path):
-                reason = f"{where}: listed before, in line {lines[path]}, and otherwise"
-                rejects.append(Reject(path, reason))
-            continue
-        lines[path] = row.line
-        if row[class_column]:
-            labels[path] = label
-        else:
-            rejects.append(Reject(path, f"{where}: no {class_column}"))
-    rejects += [
-        Reject(path, f"not listed in {table.name}") for path in files.photos if path not in lines
-    ]
-    return labels, rejects
-
-
-def _placed_by_folders(labels: dict[str, _Label], options: FolderOptions) -> dict[str, _Label]:
+def _placed_by_folders(labelled: Sequence[Labelled], options: FolderOptions) -> list[Labelled]:
     """The labels with the folders above each class, which `levels` says are its ancestors.
 
     Raises UserError where a photograph is not in the folder of its class.
     """
-    placed = {}
-    for path, label in labels.items():
+    placed = []
+    for label in labelled:
+        path = label.photo.photo_id
         folders = tuple(path.split("/")[:-1])
         if not folders or folders[-1] != label.names[-1] or len(folders) > len(options.levels):
             raise UserError(
                 f"--levels={','.join(options.levels)}: {path} is not in a folder of these levels "
                 f"that is named as its class {label.names[-1]!r} in {options.labels}"
             )
-        placed[path] = replace(label, names=folders)
+        placed.append(replace(label, names=folders))
     return placed
 
 
 def _labels_of_folders(
     root: Path, files: Files, levels: Sequence[str]
-) -> tuple[dict[str, _Label], list[Reject]]:
+) -> tuple[Labels, list[Reject]]:
     by_split = _top_folders_are_splits(files.folders)
     class_level = 1 if by_split else 0
     depth = len(levels or MAIN_RANKS)
-    labels: dict[str, _Label] = {}
+    labelled = []
     rejects = []
-    for path, fault in (dict.fromkeys(files.photos, "") | _faults(files)).items():
+    for path, fault in (dict.fromkeys(files.photos) | _faults(files)).items():
         folders = tuple(path.split("/")[:-1])
         names = folders[class_level:]
         if names and len(names) <= depth:
             split = split_named(folders[0]) if by_split else None
-            labels[path] = _Label(names, split, fault)
+            labelled.append(Labelled(names, ListedPhoto(path, path, None, split, fault=fault)))
         elif not fault:
             reason = (
                 f"in a folder deeper than the {depth} levels of ranks"
@@ -194,7 +191,8 @@ def _labels_of_folders(
             )
             rejects.append(Reject(path, reason))
     _refuse_empty_classes(root, files, class_level)
-    return labels, rejects
+    paths = frozenset(label.photo.photo_id for label in labelled)
+    return Labels(labelled, [], paths), rejects
 
 
 def _refuse_empty_classes(root: Path, files: Files, class_level: int) -> None:
