@@ -109,14 +109,16 @@ def list_folder(root: Path, options: FolderOptions) -> Any:
         for t, code, name in execute("FROM listed_names").fetchall():
             names.setdefault(code, {})[t] = name
         columns = "photo_id, path, taxon_id, split, license, attribution, fault"
-        photos = execute(f"SELECT {columns} FROM listed WHERE left_out IS NULL ORDER BY row")  # noqa: S608
-        rejects = execute("SELECT path, reason FROM rejects")
+        photos = execute(
+            f"SELECT {columns} FROM listed WHERE left_out IS NULL ORDER BY row"
+        ).fetchall()  # noqa: S608
+        rejects = execute("SELECT path, reason FROM rejects").fetchall()
         return Listing(
             root,
-            [ListedPhoto(*row) for row in photos.fetchall()],  # type: ignore[misc]
+            [ListedPhoto(*row) for row in photos],  # type: ignore[misc]
             tree,
             names,
-            [Reject(*row) for row in rejects.fetchall()],  # type: ignore[misc]
+            [Reject(*row) for row in rejects],  # type: ignore[misc]
             source.other_files,
         )
 
