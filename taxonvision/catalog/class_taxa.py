@@ -39,7 +39,15 @@ def taxa_of_paths(class_paths: Sequence[ClassPath], levels: Sequence[str]) -> Cl
     `levels` names the ranks from the root on; without it the last name is a species, above it are
     genus, family and so on.
     """
-    ranks = _ranks_of_paths(class_paths, levels)
+    return taxa_of_ranks(_ranks_of_paths(class_paths, levels))
+
+
+def taxa_of_ranks(ranks: Mapping[ClassPath, str]) -> ClassTaxa:
+    """Taxa whose ids are hashes of the path of names from the root.
+
+    Args:
+        ranks: the rank of every path of names, of those above the classes too.
+    """
     ids: dict[ClassPath, int] = {}
     taken: set[int] = set()
     for node in sorted(ranks):
