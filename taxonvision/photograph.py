@@ -15,6 +15,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,22 @@ class PhotographError(Exception):
     """The file is no usable photograph; the message is the reason, without the path."""
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A photograph's file that lies within a larger one: `length` bytes from `offset` on."""
+
+    path: Path
+    offset: int
+    length: int
+
+    def __str__(self) -> str:
+        return f"{self.path}, bytes {self.offset} to {self.offset + self.length}"
+
+
+Source = Path | Piece
+"""Where the bytes of a photograph are."""
+
+
 def read_upright(source: Path | bytes) -> Image.Image:
     """Decode a photograph to an upright 8-bit RGB image of height × width pixels.
 
@@ -64,9 +81,9 @@ def read_upright(source: Path | bytes) -> Image.Image:
 
 
 @contextlib.contextmanager
-def upright(path: Path) -> Iterator[Image.Image]:
+def upright(source: Source) -> Iterator[Image.Image]:
     """`read_upright` for threads: no other decodes a huge photograph until the block ends."""
-    data = read_bytes(path)
+    data = read_bytes(source)
     with contextlib.ExitStack() as held:
         image, _ = _decode(data, held)
         try:
@@ -114,13 +131,16 @@ def _decode(data: bytes, held: contextlib.ExitStack) -> tuple[Image.Image, int]:
         raise PhotographError(f"damaged: {reason_of(error)}") from None
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(source: Source) -> bytes:
     """The bytes of a photograph's file; PhotographError with the reason when there are none."""
+    path = source.path if isinstance(source, Piece) else source
     try:
         with open(path, "rb", opener=_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise PhotographError("a pipe, socket or device, no file")
+            if isinstance(source, Piece):
+                return _piece_of(file.fileno(), source)
             if status.st_size > MAX_BYTES:
                 raise PhotographError("larger than 1 GiB")
             return file.read()
@@ -131,6 +151,15 @@ def read_bytes(path: Path) -> bytes:
         raise PhotographError(f"cannot be read: {error.strerror}") from None
     except MemoryError:
         raise PhotographError("too large for the memory of this computer") from None
+
+
+def _piece_of(descriptor: int, piece: Piece) -> bytes:
+    if not (piece.offset >= 0 and 0 <= piece.length <= MAX_BYTES):
+        raise PhotographError("no place in a file")
+    data = os.pread(descriptor, piece.length, piece.offset)
+    if len(data) < piece.length:
+        raise PhotographError("the file ends before it")
+    return data
 
 
 def _at_once(path: str, flags: int) -> int:

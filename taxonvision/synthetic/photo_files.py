@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from taxonvision.errors import UserError
-from taxonvision.parallel import cores
+from taxonvision.parallel import map_in_processes
 from taxonvision.synthetic.render import draw_empty_scene, draw_encounter, draw_photograph
 from taxonvision.synthetic.species import Species
 
@@ -73,22 +67,9 @@ def draw_all(
         batches.append(
             _Batch(folder, some, {index: species[index] for index in needed}, size, seed)
         )
-    if workers is None:
-        workers = 1 if len(shots) < FEWEST_FOR_WORKERS else cores()
-    if workers <= 1:
-        yield from map(_draw_batch, batches)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(batches)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-    )
-    try:
-        with _without_ctrl_c():  # workers inherit that they do not hear it: this process acts on it
-            results = pool.map(_draw_batch, batches)
-        yield from results
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    if workers is None and len(shots) < FEWEST_FOR_WORKERS:
+        workers = 1
+    yield from map_in_processes(_draw_batch, batches, workers)
 
 
 def file_bytes(shot: Shot, species: Species | None, size: int, seed: int) -> bytes:
@@ -131,25 +112,3 @@ def _draw_batch(batch: _Batch) -> list[str]:
     except OSError as error:
         raise UserError(f"{batch.folder} cannot be written: {error.strerror}") from None
     return [shot.file for shot in batch.shots]
-
-
-def _start_worker() -> None:
-    """End with the parent, however it ends: a killed parent cannot tell its workers to stop."""
-    parent = multiprocessing.parent_process()
-
-    def leave_with_parent() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-
-
-@contextlib.contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Hold Ctrl-C back in this thread; one that came meanwhile is delivered at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

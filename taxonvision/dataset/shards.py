@@ -1,0 +1,122 @@
+"""Shards on disk: photographs ready to be read, with all that the catalog says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxonvision.errors import UserError
+from taxonvision.photograph import Piece
+from taxonvision.storage import read_manifest
+from taxonvision.tables import reading_parquet
+from taxonvision.taxonomy.classes import TaxonClass, read_classes
+from taxonvision.taxonomy.names import Names, read_names
+from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy
+
+MANIFEST, INDEX = "shards.json", "index.parquet"
+SCHEMA_VERSION = 1
+TABLES = ("classes.csv", "taxonomy.csv", "names.csv")
+_FIELDS = {"fingerprint": str, "size": int, "counts": dict, "files": list}
+
+
+@dataclass(frozen=True)
+class ShardPhotos:
+    """Photographs by column, all of the same length n, in the order of the catalog's.
+
+    Attributes:
+        photo_ids: n ids.
+        sources: n JPEG files within the shards.
+        class_ids: int32 [n].
+        licenses: n licences, "" where unknown.
+        attributions: n lines of credit, "" where unknown.
+    """
+
+    photo_ids: list[str]
+    sources: list[Piece]
+    class_ids: np.ndarray
+    licenses: list[str]
+    attributions: list[str]
+
+    def __len__(self) -> int:
+        return len(self.photo_ids)
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Opened shards; their photographs are read on demand."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    classes: list[TaxonClass]
+    taxonomy: Taxonomy
+    names: Names
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the catalog they were made of."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def index(self) -> Path:
+        """The table that tells where each photograph lies; `write_shard.INDEX_COLUMNS`."""
+        return self.folder / INDEX
+
+    @property
+    def size(self) -> int:
+        """Short side in pixels to which larger photographs were shrunk; 0: they were not."""
+        return int(self.manifest["size"])
+
+    def photos(self, split: str) -> ShardPhotos:
+        """The photographs of one split, in the order of `Catalog.photos`.
+
+        Raises UserError when the index cannot be read or is not that of these shards.
+        """
+        with reading_parquet(self.index, "prepare") as connection:
+            columns = connection.execute(
+                "SELECT photo_id, file, image_offset, image_length, class_id, license, attribution"
+                " FROM read_parquet(?) WHERE split = ? ORDER BY position",
+                [str(self.index), split],
+            ).fetchnumpy()
+        if len(columns["photo_id"]) != self.manifest["counts"][split]:
+            raise UserError(f"{self.index} is not that of {self.folder / MANIFEST}; prepare again")
+        files = {entry["file"]: self.folder / entry["file"] for entry in self.manifest["files"]}
+        where = (columns[name].tolist() for name in ("file", "image_offset", "image_length"))
+        return ShardPhotos(
+            photo_ids=columns["photo_id"].tolist(),
+            sources=[Piece(files[file], *span) for file, *span in zip(*where, strict=True)],
+            class_ids=np.asarray(columns["class_id"], dtype=np.int32),
+            licenses=columns["license"].tolist(),
+            attributions=columns["attribution"].tolist(),
+        )
+
+
+def is_shards(folder: Path) -> bool:
+    """Whether the folder holds shards."""
+    return (folder / MANIFEST).is_file()
+
+
+def open_shards(folder: Path) -> Shards:
+    """Open shards; UserError when they are none, or a file is missing or not of its size."""
+    manifest = read_manifest(folder, MANIFEST, "set of shards", "prepare", SCHEMA_VERSION, _FIELDS)
+    for entry in manifest["files"]:
+        _check_file(folder / entry["file"], entry["bytes"])
+    return Shards(
+        folder=folder,
+        manifest=manifest,
+        classes=read_classes(folder / "classes.csv"),
+        taxonomy=read_taxonomy(folder / "taxonomy.csv"),
+        names=read_names(folder / "names.csv"),
+    )
+
+
+def _check_file(path: Path, size: int) -> None:
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; prepare again") from None
+    if found != size:
+        raise UserError(f"{path} has {found} bytes and should have {size}; prepare again")

@@ -1,0 +1,177 @@
+"""One shard: photographs in, a TFRecord file and its part of the index out, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from taxonvision.chatter import without_chatter
+from taxonvision.dataset.encode import encode
+from taxonvision.dataset.plan import PlannedShard
+from taxonvision.errors import UserError
+from taxonvision.photograph import PhotographError, read_bytes
+from taxonvision.tables import reading_parquet, write_parquet
+
+INDEX_COLUMNS = {
+    "split": "VARCHAR",
+    "position": "BIGINT",
+    "file": "VARCHAR",
+    "offset": "BIGINT",
+    "length": "BIGINT",
+    "photo_id": "VARCHAR",
+    "class_id": "INTEGER",
+    "image_offset": "BIGINT",
+    "image_length": "BIGINT",
+    "license": "VARCHAR",
+    "attribution": "VARCHAR",
+}
+"""The columns of `index.parquet` and their DuckDB types.
+
+`position` counts from 0 in the split, in the order of `Catalog.photos`; `offset` and `length` tell
+where in the file the record's payload lies, a tf.train.Example, `image_offset` and `image_length`
+where its JPEG does. Bytes.
+"""
+PLAN, UNFINISHED = "plan.parquet", ".unfinished"
+BEFORE_PAYLOAD, AFTER_PAYLOAD = 12, 4  # a TFRecord: length, its checksum, payload, its checksum
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """What a worker, perhaps on another machine, needs to write one shard.
+
+    Attributes:
+        shard: the shard.
+        folder: absolute; the file is written there.
+        work: absolute; holds the plan, and gets the shard's part of the index.
+        root: absolute; the paths of photographs are relative to it.
+        size: short side in pixels, 0: as they are.
+    """
+
+    shard: PlannedShard
+    folder: Path
+    work: Path
+    root: Path
+    size: int
+
+    @property
+    def target(self) -> Path:
+        """The file to write."""
+        return self.folder / self.shard.file
+
+    @property
+    def index(self) -> Path:
+        """The shard's part of the index."""
+        return self.work / f"{self.shard.file}.index.parquet"
+
+
+def write_shard(job: ShardJob) -> int:
+    """Write a shard that is not there yet; returns how many photographs it has.
+
+    Raises UserError when a photograph can no longer be read.
+    """
+    if job.target.exists():
+        return job.shard.photographs
+    tensorflow = load_tensorflow()
+    columns = _planned(job)
+    places = np.empty((job.shard.photographs, 4), np.int64)
+    with _appearing(job.target, job.work) as file:
+        with tensorflow.io.TFRecordWriter(str(file)) as writer:
+            offset = 0
+            for row, (image, example) in enumerate(_examples(job, columns, tensorflow)):
+                writer.write(example)
+                offset += BEFORE_PAYLOAD
+                places[row] = offset, len(example), offset + example.index(image), len(image)
+                offset += len(example) + AFTER_PAYLOAD
+        with _appearing(job.index, job.work) as index:
+            _write_index(index, job, columns, places)
+    return job.shard.photographs
+
+
+def load_tensorflow() -> ModuleType:
+    """TensorFlow, imported without its notes on missing GPUs."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with without_chatter():
+        import tensorflow
+    return tensorflow
+
+
+def _planned(job: ShardJob) -> Mapping[str, np.ndarray]:
+    plan = job.work / PLAN
+    with reading_parquet(plan, "prepare") as connection:
+        return connection.execute(
+            "SELECT * FROM read_parquet(?) WHERE shard = ? ORDER BY place",
+            [str(plan), job.shard.number],
+        ).fetchnumpy()
+
+
+def _examples(
+    job: ShardJob, columns: Mapping[str, Any], tensorflow: ModuleType
+) -> Iterator[tuple[bytes, bytes]]:
+    """Each photograph's JPEG, and the serialized tf.train.Example with it."""
+    train = tensorflow.train
+
+    def text(value: str) -> Any:
+        return train.Feature(bytes_list=train.BytesList(value=[value.encode()]))
+
+    def integer(value: int) -> Any:
+        return train.Feature(int64_list=train.Int64List(value=[int(value)]))
+
+    for row, path in enumerate(columns["path"].tolist()):
+        try:
+            image = encode(read_bytes(job.root / path), job.size)
+        except PhotographError as error:
+            raise UserError(
+                f"{job.root / path} was usable when the catalog was made and is not now "
+                f"({error}); put it back or ingest again"
+            ) from None
+        features = {
+            "image": train.Feature(bytes_list=train.BytesList(value=[image])),
+            "label": integer(columns["class_id"][row]),
+            "taxon_id": integer(columns["class_taxon_id"][row]),
+            "photo_id": text(columns["photo_id"][row]),
+            "license": text(columns["license"][row]),
+            "attribution": text(columns["attribution"][row]),
+        }
+        example = train.Example(features=train.Features(feature=features))
+        yield image, example.SerializeToString(deterministic=True)
+
+
+def _write_index(
+    path: Path, job: ShardJob, columns: Mapping[str, np.ndarray], places: np.ndarray
+) -> None:
+    import duckdb
+
+    rows = {
+        **columns,
+        "file": np.array([job.shard.file] * len(places), dtype=object),
+        "offset": places[:, 0],
+        "length": places[:, 1],
+        "image_offset": places[:, 2],
+        "image_length": places[:, 3],
+    }
+    selected = ", ".join(
+        f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in INDEX_COLUMNS.items()
+    )
+    with duckdb.connect() as connection:
+        connection.register("rows", {name: rows[name] for name in INDEX_COLUMNS})
+        write_parquet(path, connection, f"SELECT {selected} FROM rows ORDER BY image_offset")  # noqa: S608
+
+
+@contextmanager
+def _appearing(path: Path, work: Path) -> Iterator[Path]:
+    """A file in `work` that becomes `path` at the end; two may write the same at a time."""
+    unfinished = work / f"{path.name}.{secrets.token_hex(8)}{UNFINISHED}"
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
