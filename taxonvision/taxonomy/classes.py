@@ -26,6 +26,20 @@ class TaxonClass:
     since: str
 
 
+def find_classes(path: Path) -> Path:
+    """The `classes.csv` that `path` names: the file itself, or that of a model or a catalog."""
+    if not path.is_dir():
+        return path
+    table = path / "classes.csv"
+    if table.is_file():
+        return table
+    if (path / "bundle.json").is_file():
+        raise UserError(
+            f"{path} is a bundle, which numbers its outputs anew; give the model it was made from"
+        )
+    raise UserError(f"{path} has no classes.csv; give a model, a catalog or a classes.csv")
+
+
 def read_classes(path: Path) -> list[TaxonClass]:
     """The classes by id; UserError when the ids do not count 0, 1, 2 ... or a taxon is repeated."""
     classes = []

@@ -2,7 +2,13 @@ import pytest
 
 from taxonvision.errors import UserError
 from taxonvision.tables import write_csv
-from taxonvision.taxonomy.classes import COLUMNS, TaxonClass, read_classes, write_classes
+from taxonvision.taxonomy.classes import (
+    COLUMNS,
+    TaxonClass,
+    find_classes,
+    read_classes,
+    write_classes,
+)
 
 CLASSES = [
     TaxonClass(0, 48662, "Danaus plexippus", "species", "active", "1"),
@@ -71,3 +77,18 @@ def test_missing_column(path):
     path.write_text("class_id,taxon_id,name,rank\n")
     with pytest.raises(UserError, match="has no column status or since"):
         read_classes(path)
+
+
+def test_finding_the_table(path):
+    write_classes(path, CLASSES)
+    assert find_classes(path) == path
+    assert find_classes(path.parent) == path
+    assert find_classes(path.parent / "none.csv") == path.parent / "none.csv"
+
+
+def test_folders_without_classes(tmp_path):
+    with pytest.raises(UserError, match=r"has no classes\.csv; give a model, a catalog or a "):
+        find_classes(tmp_path)
+    (tmp_path / "bundle.json").write_text("{}")
+    with pytest.raises(UserError, match="is a bundle, which numbers its outputs anew; give the"):
+        find_classes(tmp_path)
