@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
@@ -48,7 +48,7 @@ def map_in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 def map_in_processes(
     function: Callable[[T], R], items: Sequence[T], workers: int | None = None
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """`map` in processes, as many as there are cores unless told; the results come in order.
 
     With one worker or one item all is done in this process. `function` must be found by its name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.errors import UserError
+from taxonvision.photograph import Source
 from taxonvision.storage import file_digest, read_manifest
 from taxonvision.tables import reading_parquet
 from taxonvision.taxonomy.classes import TaxonClass, read_classes
@@ -62,6 +63,11 @@ class Photos:
     def __len__(self) -> int:
         return len(self.photo_ids)
 
+    @property
+    def sources(self) -> Sequence[Source]:
+        """Where the photographs are: the paths."""
+        return self.paths
+
     def take(self, indices: np.ndarray) -> Photos:
         """The photographs at these positions, in this order."""
         chosen = indices.tolist()
@@ -89,6 +95,11 @@ class Catalog:
     def fingerprint(self) -> str:
         """SHA-256 over the photographs' content, labels and splits, the classes and the tree."""
         return str(self.manifest["fingerprint"])
+
+    @property
+    def shrunk_to(self) -> int:
+        """0: its photographs are as they were found."""
+        return 0
 
     def photos(self, split: str) -> Photos:
         """The photographs of one split, ordered by class and photo id.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from absl import flags
 
-from taxonvision.catalog.catalog import SPLITS, open_catalog
+from taxonvision.catalog.catalog import SPLITS
+from taxonvision.cli.examples import inputs_of, open_examples
 from taxonvision.cli.models import open_bare_tflite, open_recognizer
 from taxonvision.cli.show import show_table, telling_what_is_done
 from taxonvision.cli.values import recipe_of
@@ -30,7 +31,9 @@ def define(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_string("classes", None, "classes.csv of a bare .tflite file", flag_values=values)
-    flags.DEFINE_string("catalog", None, "the catalog with the photographs", flag_values=values)
+    flags.DEFINE_string(
+        "catalog", None, "the catalog with the photographs, or its shards", flag_values=values
+    )
     flags.DEFINE_enum("split", "test", SPLITS, "which photographs", flag_values=values)
     flags.DEFINE_string("out", None, "the results to write", flag_values=values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
@@ -41,14 +44,14 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     from taxonvision.evaluation.evaluate import evaluate
 
     model, out = Path(values.model), Path(values.out)
-    catalog = open_catalog(Path(values.catalog))
+    catalog = open_examples(Path(values.catalog))
     if model.suffix == ".tflite":
         if not values.classes:
             raise UserError(f"{model} has no names; --classes=CSV names its outputs")
         recognizer = open_bare_tflite(model, Path(values.classes), catalog.taxonomy)
     else:
         recognizer = open_recognizer(model)
-    inputs = {"model": recognizer.fingerprint, "catalog": catalog.fingerprint, "classes": ""}
+    inputs = {"model": recognizer.fingerprint, "classes": "", **inputs_of(catalog)}
     recipe = recipe_of("evaluate", values, inputs)
     with telling_what_is_done():
         evaluate(recognizer, catalog, values.split, out, recipe, overwrite=values.overwrite)

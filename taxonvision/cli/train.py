@@ -1,4 +1,4 @@
-"""Train a model on a catalog.
+"""Train a model on a catalog or its shards.
 
 The backbone stays frozen: every photograph goes through it once, then the head is fitted.
 """
@@ -9,20 +9,22 @@ from pathlib import Path
 
 from absl import flags
 
-from taxonvision.catalog.catalog import open_catalog
+from taxonvision.cli.examples import inputs_of, open_examples
 from taxonvision.cli.values import define_seed, recipe_of
 from taxonvision.models.directory import MANIFEST
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
 from taxonvision.storage import check_place
 
-USAGE = "taxonvision train --catalog=CATALOG --out=MODEL [--backbone=NAME --epochs=40]"
+USAGE = "taxonvision train --catalog=CATALOG|SHARDS --out=MODEL [--backbone=NAME --epochs=40]"
 REQUIRED = ("catalog", "out")
 
 
 def define(values: flags.FlagValues) -> None:
     """Define the flags."""
-    flags.DEFINE_string("catalog", None, "the catalog to learn from", flag_values=values)
+    flags.DEFINE_string(
+        "catalog", None, "the catalog to learn from, or its shards", flag_values=values
+    )
     flags.DEFINE_string("out", None, "the model to write", flag_values=values)
     flags.DEFINE_string(
         "backbone",
@@ -66,8 +68,8 @@ def define(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Train and say how well the validation photographs are named."""
-    catalog, out = open_catalog(Path(values.catalog)), Path(values.out)
-    recipe = recipe_of("train", values, {"catalog": catalog.fingerprint})
+    catalog, out = open_examples(Path(values.catalog)), Path(values.out)
+    recipe = recipe_of("train", values, inputs_of(catalog))
     check_place(out, MANIFEST, recipe, overwrite=values.overwrite)  # before TensorFlow is loaded
     load_keras()
     from taxonvision.training.head import HeadOptions

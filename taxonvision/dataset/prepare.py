@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from taxonvision.tables import reading_parquet, write_parquet
 FEWEST_FOR_WORKERS = 500  # photographs; fewer are written sooner than processes start
 _WORK = "work"
 
-WriteShards = Callable[[Sequence[ShardJob]], Iterable[int]]
+WriteShards = Callable[[Sequence[ShardJob]], Generator[int, None, None]]
 """A way to write shards; yields the number of photographs of each when it is written."""
 
 
@@ -64,7 +65,7 @@ def prepare(
 def in_processes(workers: int | None = None) -> WriteShards:
     """Shards written by processes, as many as there are cores unless told."""
 
-    def write(jobs: Sequence[ShardJob]) -> Iterable[int]:
+    def write(jobs: Sequence[ShardJob]) -> Generator[int, None, None]:
         few = sum(job.shard.photographs for job in jobs) < FEWEST_FOR_WORKERS
         return map_in_processes(write_shard, jobs, 1 if workers is None and few else workers)
 
@@ -91,10 +92,13 @@ def _write_files(
     missing = [job for job in jobs if not job.target.exists()]
     if len(missing) < len(jobs):
         say(f"{len(jobs) - len(missing)} of {len(jobs)} shards are there already")
+    if not missing:
+        return shards
     photographs = sum(job.shard.photographs for job in missing)
     try:
-        for _ in track(write_shards(missing), photographs, "writing shards", size=int):
-            pass
+        with closing(write_shards(missing)) as written:
+            for _ in track(written, photographs, "writing shards", size=int):
+                pass
     except (UserError, KeyboardInterrupt):
         say(f"the shards finished are kept in {folder}; the same command goes on from there")
         raise

@@ -66,7 +66,7 @@ class Shards:
         return self.folder / INDEX
 
     @property
-    def size(self) -> int:
+    def shrunk_to(self) -> int:
         """Short side in pixels to which larger photographs were shrunk; 0: they were not."""
         return int(self.manifest["size"])
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +42,7 @@ where in the file the record's payload lies, a tf.train.Example, `image_offset` 
 where its JPEG does. Bytes.
 """
 PLAN, UNFINISHED = "plan.parquet", ".unfinished"
+_importing = threading.Lock()  # the chatter of one thread at a time is kept back
 BEFORE_PAYLOAD, AFTER_PAYLOAD = 12, 4  # a TFRecord: length, its checksum, payload, its checksum
 
 
@@ -98,8 +101,10 @@ def write_shard(job: ShardJob) -> int:
 def load_tensorflow() -> ModuleType:
     """TensorFlow, imported without its notes on missing GPUs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with without_chatter():
-        import tensorflow
+    with _importing:
+        quiet = nullcontext() if "tensorflow" in sys.modules else without_chatter()
+        with quiet:
+            import tensorflow
     return tensorflow
 
 

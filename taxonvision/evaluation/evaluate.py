@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 import taxonvision
-from taxonvision.catalog.catalog import Catalog
+from taxonvision.catalog.examples import Examples, warn_if_shrunk_below
 from taxonvision.errors import UserError
 from taxonvision.evaluation.metrics import accuracy_by_taxon, metrics
 from taxonvision.evaluation.report import write_results_report
@@ -20,6 +21,7 @@ from taxonvision.evaluation.results import (
     keep,
     write_scores,
 )
+from taxonvision.photograph import Source
 from taxonvision.progress import say, track
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.storage import Recipe, digest_of, publish, write_json
@@ -32,14 +34,14 @@ _TIMED_PHOTOGRAPHS = 50
 
 def evaluate(
     recognizer: Recognizer,
-    catalog: Catalog,
+    catalog: Examples,
     split: str,
     out: Path,
     recipe: Recipe,
     *,
     overwrite: bool = False,
 ) -> None:
-    """Score all photographs of a split and write the results `out`.
+    """Score all photographs of a split, of a catalog or its shards, and write the results `out`.
 
     Raises UserError when the split is empty or the model knows none of the catalog's taxa.
     """
@@ -60,13 +62,15 @@ def evaluate(
             f"warning: {len(np.unique(truth[~known]))} taxa of the split are no class of the "
             f"model; their {int((~known).sum())} photographs count as named wrong"
         )
+    contract = recognizer.contract
+    warn_if_shrunk_below(catalog, math.floor(contract.size / contract.crop_ratio))
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         tree = _both_trees(recognizer.taxonomy, catalog.taxonomy)
-        latency = _median_latency(recognizer, photos.paths[:_TIMED_PHOTOGRAPHS])
+        latency = _median_latency(recognizer, photos.sources[:_TIMED_PHOTOGRAPHS])
         scores = keep(
             photos.photo_ids,
             truth,
-            _score(recognizer, photos.paths, split),
+            _score(recognizer, photos.sources, split),
             recognizer.roll_up,
             recognizer.class_taxon_ids,
         )
@@ -94,7 +98,9 @@ def evaluate(
             "split": split,
             "median_latency_ms": latency,
             "threads": recognizer.threads,
-            "fingerprint": digest_of([recognizer.fingerprint, catalog.fingerprint, split]),
+            "fingerprint": digest_of(
+                [recognizer.fingerprint, catalog.fingerprint, split, recipe.digest]
+            ),
         }
         write_json(partial / MANIFEST, manifest)
         write_results_report(partial / "report.html", manifest, figures, by_taxon, scores, tree)
@@ -104,16 +110,16 @@ def _both_trees(first: Taxonomy, second: Taxonomy) -> Taxonomy:
     return Taxonomy([*first, *(taxon for taxon in second if taxon.taxon_id not in first)])
 
 
-def _score(recognizer: Recognizer, paths: list[Path], split: str) -> Iterator[np.ndarray]:
-    batches = recognizer.contract.read_batches(paths, _BATCH)
-    for batch in track(batches, len(paths), f"scoring {split}", size=len):
+def _score(recognizer: Recognizer, sources: Sequence[Source], split: str) -> Iterator[np.ndarray]:
+    batches = recognizer.contract.read_batches(sources, _BATCH)
+    for batch in track(batches, len(sources), f"scoring {split}", size=len):
         yield recognizer.score(batch)
 
 
-def _median_latency(recognizer: Recognizer, paths: list[Path]) -> float:
+def _median_latency(recognizer: Recognizer, sources: Sequence[Source]) -> float:
     """Milliseconds that the model takes for one photograph, its decoding not counted."""
     seconds = []
-    for batch in recognizer.contract.read_batches(paths, 1):
+    for batch in recognizer.contract.read_batches(sources, 1):
         start = time.perf_counter()
         recognizer.score(batch)
         seconds.append(time.perf_counter() - start)

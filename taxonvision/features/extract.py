@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.models.tflite import to_tflite
+from taxonvision.photograph import Source
 from taxonvision.progress import say, track
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.tflite import TFLiteModel
@@ -29,15 +29,15 @@ class FeatureExtractor:
         self._dimension = int(backbone.outputs[0].shape[-1])
         self._batch, self._run = _runner(backbone)
 
-    def extract(self, paths: Sequence[Path], description: str) -> np.ndarray:
+    def extract(self, sources: Sequence[Source], description: str) -> np.ndarray:
         """The features of the photographs, float32 [n, D], in order.
 
         Raises UserError for a photograph that can no longer be read.
         """
-        features = np.empty((len(paths), self._dimension), np.float32)
-        batches = self._contract.read_batches(paths, self._batch)
+        features = np.empty((len(sources), self._dimension), np.float32)
+        batches = self._contract.read_batches(sources, self._batch)
         done = 0
-        for batch in track(batches, len(paths), description, size=len):
+        for batch in track(batches, len(sources), description, size=len):
             features[done : done + len(batch)] = self._run(batch)
             done += len(batch)
         return features

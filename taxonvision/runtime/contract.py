@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from taxonvision.errors import UserError
 from taxonvision.parallel import map_in_order
-from taxonvision.photograph import PhotographError, upright
+from taxonvision.photograph import PhotographError, Piece, Source, upright
 
 MAX_SIZE = 8192  # far beyond any network; more would ask for gigabytes a photograph
 
@@ -44,33 +43,39 @@ class Contract:
         # Pillow's bilinear filter widens with the scale, which is what antialiasing means here.
         return np.asarray(square.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
-    def read(self, paths: Iterable[Path]) -> Iterator[np.ndarray | PhotographError]:
+    def read(self, sources: Iterable[Source]) -> Iterator[np.ndarray | PhotographError]:
         """Each photograph as uint8 [size, size, 3], or why it cannot be, in order, in threads."""
 
-        def read_one(path: Path) -> np.ndarray | PhotographError:
+        def read_one(source: Source) -> np.ndarray | PhotographError:
             try:
-                with upright(path) as image:
+                with upright(source) as image:
                     return self.apply(image)
             except PhotographError as error:
                 return error
 
-        return map_in_order(read_one, paths)
+        return map_in_order(read_one, sources)
 
-    def read_batches(self, paths: Sequence[Path], batch: int) -> Iterator[np.ndarray]:
+    def read_batches(self, sources: Sequence[Source], batch: int) -> Iterator[np.ndarray]:
         """All photographs, uint8 [n, size, size, 3] with n ≤ `batch`, in order.
 
-        Raises UserError at the first that cannot be read: in a catalog all could be once.
+        Raises UserError at the first that cannot be read: in catalogs and shards all could be once.
         """
         pending: list[np.ndarray] = []
-        for path, pixels in zip(paths, self.read(paths), strict=True):
+        for source, pixels in zip(sources, self.read(sources), strict=True):
             if isinstance(pixels, PhotographError):
-                raise UserError(
-                    f"{path} was usable when the catalog was made and is not now ({pixels}); "
-                    "put it back or ingest again"
-                )
+                raise UserError(_no_longer_usable(source, pixels))
             pending.append(pixels)
             if len(pending) == batch:
                 yield np.stack(pending)
                 pending = []
         if pending:
             yield np.stack(pending)
+
+
+def _no_longer_usable(source: Source, reason: PhotographError) -> str:
+    if isinstance(source, Piece):
+        return f"{source} hold no usable photograph any more ({reason}); prepare again"
+    return (
+        f"{source} was usable when the catalog was made and is not now ({reason}); "
+        "put it back or ingest again"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from taxonvision.catalog.catalog import Catalog
+from taxonvision.catalog.examples import Examples, warn_if_shrunk_below
 from taxonvision.errors import UserError
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.models.backbones import build_backbone
@@ -42,7 +43,7 @@ class TrainOptions:
 
 
 def train(
-    catalog: Catalog, options: TrainOptions, out: Path, recipe: Recipe, *, overwrite: bool = False
+    catalog: Examples, options: TrainOptions, out: Path, recipe: Recipe, *, overwrite: bool = False
 ) -> Mapping[str, Any]:
     """Train the head on the frozen backbone and write the model `out`; returns its manifest.
 
@@ -62,11 +63,12 @@ def train(
         )
         say(f"{backbone.name}, input {backbone.image_size} x {backbone.image_size} pixels")
         contract = Contract(backbone.image_size, backbone.crop_ratio)
+        warn_if_shrunk_below(catalog, math.floor(contract.size / contract.crop_ratio))
         extractor = FeatureExtractor(backbone.model, contract)
-        features = extractor.extract(photos.paths, "features of train")
+        features = extractor.extract(photos.sources, "features of train")
         held_out = catalog.photos("val")
         validation = (
-            (extractor.extract(held_out.paths, "features of val"), held_out.class_ids)
+            (extractor.extract(held_out.sources, "features of val"), held_out.class_ids)
             if len(held_out)
             else None
         )
@@ -92,7 +94,7 @@ def train(
         )
 
 
-def _warn_of_untrained(catalog: Catalog, class_ids: np.ndarray) -> None:
+def _warn_of_untrained(catalog: Examples, class_ids: np.ndarray) -> None:
     trained = set(class_ids.tolist())
     untrained = [c.name for c in catalog.classes if c.class_id not in trained]
     if untrained:

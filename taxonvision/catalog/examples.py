@@ -1,0 +1,78 @@
+"""What training and evaluation are given: labelled photographs of a catalog or of its shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from taxonvision.photograph import Source
+from taxonvision.progress import say
+from taxonvision.taxonomy.classes import TaxonClass
+from taxonvision.taxonomy.names import Names
+from taxonvision.taxonomy.tree import Taxonomy
+
+
+class LabelledPhotos(Protocol):
+    """Photographs by column, all of the same length n."""
+
+    @property
+    def photo_ids(self) -> list[str]:
+        """Their n ids."""
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """Where their n files are."""
+
+    @property
+    def class_ids(self) -> np.ndarray:
+        """Their classes, int32 [n]."""
+
+    def __len__(self) -> int: ...
+
+
+class Examples(Protocol):
+    """An opened catalog, or its shards: the same photographs in the same order."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What it says of itself; `counts` has the number of photographs by split."""
+
+    @property
+    def classes(self) -> list[TaxonClass]:
+        """The classes by id."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree of the classes."""
+
+    @property
+    def names(self) -> Names:
+        """Common names by language and taxon id."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The catalog's."""
+
+    @property
+    def shrunk_to(self) -> int:
+        """Short side in pixels to which larger photographs were shrunk; 0: they were not."""
+
+    def photos(self, split: str) -> LabelledPhotos:
+        """The photographs of one split, ordered by class and photo id."""
+
+
+def warn_if_shrunk_below(examples: Examples, short_side: int) -> None:
+    """Say so when a network that wants photographs of `short_side` pixels gets enlarged ones."""
+    if 0 < examples.shrunk_to < short_side:
+        say(
+            f"warning: the photographs in {examples.folder} were shrunk to {examples.shrunk_to} "
+            f"pixels and are enlarged for a network that wants {short_side}; "
+            f"`prepare --size={short_side}` keeps their detail"
+        )
