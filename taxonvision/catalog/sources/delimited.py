@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from taxonvision.catalog.sources.records import (
+    STRAY_QUOTE,
+    Dialect,
+    cells_of,
+    lines_of,
+    mend,
+    opened,
+    spelt,
+)
 from taxonvision.catalog.staging import Staging
 from taxonvision.errors import UserError
 from taxonvision.text import one_line, reason_of
 
 _SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 _LONGEST_HEADER = 2**20
+_MOST_PLACED = 200_000  # rows looked for; further faulty ones are told of without their line
 _KINDS = {"BIGINT": "a whole number", "INTEGER": "a whole number", "UBIGINT": "a whole number",
           "DOUBLE": "a number", "DATE": "a date as 2024-05-31", "BOOLEAN": "true or false",
           "UUID": "a UUID"}  # fmt: skip
 _UNCAST = re.compile(r"Could not convert string \"(.*)\" to ", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a table is written: what is between cells and about them, "" for nothing."""
-
-    delimiter: str
-    quote: str = ""
-    header_lines: int = 1
 
 
 TAB_SEPARATED = Dialect("\t")
@@ -38,24 +38,15 @@ COMMA_SEPARATED = Dialect(",", '"')
 
 def read_header(path: Path, dialect: Dialect) -> list[str]:
     """The names of the columns in a table's first line; UserError when there is none."""
-    open_file = gzip.open if path.suffix == ".gz" else open
-    try:
-        with open_file(path, "rb") as file:
-            line = file.readline(_LONGEST_HEADER)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (OSError, EOFError) as error:
-        raise UserError(f"{path} cannot be read: {reason_of(error)}") from None
+    with opened(path) as file:
+        line = file.readline(_LONGEST_HEADER)
     try:
         text = line.decode("utf-8").removeprefix("\ufeff").rstrip("\r\n")
     except UnicodeDecodeError:
         raise UserError(f"{path}, line 1: not UTF-8; save it as UTF-8") from None
     if not text.strip() or "\0" in text:
         raise UserError(f"{path}, line 1: there are no names of columns")
-    if not dialect.quote:
-        return [cell.strip() for cell in text.split(dialect.delimiter)]
-    reader = csv.reader([text], delimiter=dialect.delimiter, quotechar=dialect.quote)
-    return [cell.strip() for cell in next(reader, [])]
+    return [cell.strip() for cell in cells_of(text, dialect)]
 
 
 def load_table(
@@ -89,28 +80,31 @@ def load_table(
 
     names = list(header if header is not None else read_header(path, dialect))
     _check_columns(path, names, required, dialect)
-    kinds = {f"column{i}": columns.get(name, "VARCHAR") for i, name in enumerate(names)}
-    place = {name: f"column{i}" for i, name in reversed(list(enumerate(names)))}
-    selected = ", ".join(
-        f'{place[name]} AS "{name}"' if name in place else f'NULL::{kind} AS "{name}"'
-        for name, kind in columns.items()
-    )
-    connection = staging.connection
+    read = _Reading(staging, table, names, columns)
     try:
-        connection.execute(
-            f'CREATE TABLE "{table}" AS SELECT {selected} FROM read_csv(?, columns = {kinds!r},'  # noqa: S608
-            " auto_detect = false, header = ?, skip = ?, delim = ?, quote = ?, escape = ?,"
-            " nullstr = '', store_rejects = true, rejects_limit = 0, strict_mode = true)",
-            [
-                str(path), dialect.header_lines > 0, max(dialect.header_lines - 1, 0),
-                dialect.delimiter, dialect.quote, dialect.quote,
-            ],
-        )  # fmt: skip
-    except duckdb.Error as error:
-        raise UserError(f"{path} cannot be read as a table: {reason_of(error, 200)}") from None
-    faulty = _tell_rejects(staging, path.name, names, kinds, lists_photographs)
-    (read,) = connection.execute(f'SELECT count(*) FROM "{table}"').fetchone() or (0,)  # noqa: S608
-    return int(read) + faulty
+        sound = read(path, dialect) == 0 or not dialect.quote
+    except duckdb.Error:  # different line ends in one file, among others
+        sound = False
+    if sound:
+        faulty = read.tell(path.name, lists_photographs)
+    else:
+        faulty = _read_mended(staging, path, dialect, read, lists_photographs)
+    execute = staging.connection.execute
+    ((rows,),) = execute(f'SELECT count(*) FROM "{table}"').fetchall()  # noqa: S608
+    texts = [name for name, kind in columns.items() if kind == "VARCHAR" and name in names]
+    if texts:
+        key = required[0] if required else texts[0]
+        cases = " ".join(
+            f"WHEN contains(\"{name}\", chr(0)) THEN 'a NUL byte in {name}'" for name in texts
+        )
+        execute(
+            f'CREATE TEMP TABLE faults AS SELECT rowid AS faulty, "{key}" AS id,'  # noqa: S608
+            f' CASE {cases} END AS reason FROM "{table}" WHERE reason IS NOT NULL'
+        )
+        reject_rows(
+            staging, path, table, key, dialect, header=names, lists_photographs=lists_photographs
+        )
+    return int(rows) + faulty
 
 
 def _check_columns(
@@ -131,43 +125,110 @@ def _check_columns(
     )
 
 
-def _tell_rejects(
-    staging: Staging, name: str, names: Sequence[str], kinds: Mapping[str, str], photographs: bool
-) -> int:
-    """Move DuckDB's notes of faulty lines to `rejects`, one a line; returns how many."""
-    connection = staging.connection
-    connection.create_function("fault_in_words", _in_words(names, kinds))
-    connection.execute(
-        "INSERT INTO rejects"
-        " SELECT ?, line, fault_in_words(error_type::VARCHAR, coalesce(column_name, ''),"
-        " coalesce(error_message, '')), ? FROM reject_errors"
-        " QUALIFY row_number() OVER (PARTITION BY line ORDER BY column_idx, error_message) = 1",
-        [name, photographs],
-    )
-    (faulty,) = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchone() or (
-        0,
-    )
-    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-    connection.remove_function("fault_in_words")
-    return int(faulty)
+class _Reading:
+    """How DuckDB reads one table, and what it says of the rows that it could not read."""
 
+    def __init__(
+        self, staging: Staging, table: str, names: Sequence[str], columns: Mapping[str, str]
+    ) -> None:
+        self._connection = staging.connection
+        self._table = table
+        self._names = names
+        self._kinds = {f"column{i}": columns.get(name, "VARCHAR") for i, name in enumerate(names)}
+        place = {name: f"column{i}" for i, name in reversed(list(enumerate(names)))}
+        self._selected = ", ".join(
+            f'{place[name]} AS "{name}"' if name in place else f'NULL::{kind} AS "{name}"'
+            for name, kind in columns.items()
+        )
 
-def _in_words(names: Sequence[str], kinds: Mapping[str, str]) -> Callable[[str, str, str], str]:
-    def fault_in_words(error: str, column: str, message: str) -> str:
+    def __call__(self, path: Path, dialect: Dialect) -> int:
+        """Make the table anew from a file; returns how many rows could not be read."""
+        execute = self._connection.execute
+        for table in (self._table, "reject_errors", "reject_scans"):
+            execute(f'DROP TABLE IF EXISTS "{table}"')
+        execute(
+            f'CREATE TABLE "{self._table}" AS SELECT {self._selected} FROM read_csv(?,'  # noqa: S608
+            f" columns = {self._kinds!r}, auto_detect = false, header = ?, skip = ?, delim = ?,"
+            " quote = ?, escape = ?, nullstr = '', store_rejects = true, rejects_limit = 0,"
+            " strict_mode = true)",
+            [
+                str(path), dialect.header_lines > 0, max(dialect.header_lines - 1, 0),
+                dialect.delimiter, dialect.quote, dialect.quote,
+            ],
+        )  # fmt: skip
+        ((faulty,),) = execute("SELECT count(DISTINCT line) FROM reject_errors").fetchall()
+        return int(faulty)
+
+    def tell(self, name: str, photographs: bool, lines: np.ndarray | None = None) -> int:
+        """Move DuckDB's notes of faulty rows to `rejects`, one a row; returns how many.
+
+        The number that it gives to a row is a line, or an index into `lines`, from 1.
+        """
+        connection = self._connection
+        connection.create_function("fault_in_words", self._in_words)
+        connection.execute(
+            "CREATE TEMP TABLE unread AS SELECT line AS number, fault_in_words("
+            "error_type::VARCHAR, coalesce(column_name, ''), coalesce(error_message, '')) AS reason"
+            " FROM reject_errors"
+            " QUALIFY row_number() OVER (PARTITION BY line ORDER BY column_idx, error_message) = 1"
+        )
+        connection.remove_function("fault_in_words")
+        numbers = connection.execute("SELECT number FROM unread").fetchnumpy()["number"]
+        numbers = np.asarray(numbers, np.int64)
+        connection.register(
+            "placed",
+            {"number": numbers, "line": numbers if lines is None else lines[numbers - 1]},
+        )
+        connection.execute(
+            "INSERT INTO rejects SELECT ?, line, reason, ? FROM unread JOIN placed USING (number)",
+            [name, photographs],
+        )
+        connection.unregister("placed")
+        for table in ("unread", "reject_errors", "reject_scans"):
+            connection.execute(f"DROP TABLE {table}")
+        return len(numbers)
+
+    def _in_words(self, error: str, column: str, message: str) -> str:
         if error == "CAST" and column:
             found = _UNCAST.search(message)
             value = f", not {one_line(found[1])[:60]!r}" if found else ""
-            kind = _KINDS.get(kinds[column], kinds[column])
-            return f"{names[int(column.removeprefix('column'))]} must be {kind}{value}"
+            kind = _KINDS.get(self._kinds[column], self._kinds[column])
+            return f"{self._names[int(column.removeprefix('column'))]} must be {kind}{value}"
         return {
-            "MISSING COLUMNS": f"fewer cells than the header has columns ({len(names)})",
-            "TOO MANY COLUMNS": f"more cells than the header has columns ({len(names)})",
-            "UNQUOTED VALUE": "a quotation mark that is stray or never closed",
+            "MISSING COLUMNS": f"fewer cells than the header has columns ({len(self._names)})",
+            "TOO MANY COLUMNS": f"more cells than the header has columns ({len(self._names)})",
+            "UNQUOTED VALUE": STRAY_QUOTE,
             "LINE SIZE OVER MAXIMUM": "the line is too long",
             "INVALID ENCODING": "not UTF-8",
         }.get(error, "a row that cannot be read")
 
-    return fault_in_words
+
+def _read_mended(
+    staging: Staging, path: Path, dialect: Dialect, read: _Reading, photographs: bool
+) -> int:
+    """Read a table that DuckDB stumbles over from a mended copy; returns how many rows are faulty.
+
+    It loses rows below a quotation mark that is never closed, and its numbers of rows are not
+    lines where cells hold line breaks.
+    """
+    import duckdb
+
+    with tempfile.NamedTemporaryFile(dir=staging.folder, suffix=".csv") as file:
+        mended = mend(path, dialect, Path(file.name))
+        try:
+            read(Path(file.name), replace(dialect, header_lines=0))
+        except duckdb.Error as error:
+            raise UserError(f"{path} cannot be read as a table: {reason_of(error, 200)}") from None
+    faulty = read.tell(path.name, photographs, np.frombuffer(mended.lines, np.int64))
+    for reason, lines in mended.faults.items():
+        staging.connection.register("placed", {"line": np.frombuffer(lines, np.int64)})
+        staging.connection.execute(
+            "INSERT INTO rejects SELECT ?, line, ?, ? FROM placed",
+            [path.name, reason, photographs],
+        )
+        staging.connection.unregister("placed")
+        faulty += len(lines)
+    return faulty
 
 
 def reject_rows(
@@ -177,44 +238,43 @@ def reject_rows(
     id_column: str,
     dialect: Dialect,
     *,
+    header: Sequence[str] | None = None,
     lists_photographs: bool = False,
 ) -> None:
     """Move rows of a table that `load_table` made to `rejects`, with their lines in the file.
 
     The rows are told by the temporary table `faults (faulty, id, reason)`: the row's `rowid`, its
     value of `id_column` and what is wrong; it is dropped. The reader knows no lines, so that the
-    file is read once more, for faulty rows only.
+    file is read once more, for faulty rows only. `header` is that of `load_table`.
     """
     connection = staging.connection
     wanted = connection.execute(
         f'SELECT rowid, "{id_column}"::VARCHAR FROM "{table}"'  # noqa: S608
         f' WHERE "{id_column}" IN (SELECT id FROM faults) OR'
-        f' ("{id_column}" IS NULL AND rowid IN (SELECT faulty FROM faults)) ORDER BY rowid'
+        f' ("{id_column}" IS NULL AND EXISTS (FROM faults WHERE id IS NULL)) ORDER BY rowid'
+        f" LIMIT {_MOST_PLACED}"
     ).fetchall()
     if wanted:
-        told = {
-            line
-            for (line,) in connection.execute(
-                "SELECT line FROM rejects WHERE path = ?", [path.name]
-            ).fetchall()
-        }
-        ids = {_spelt(value) for _, value in wanted}
-        lines = {
-            value: iter([line for line in found if line not in told])
-            for value, found in lines_of(path, dialect, id_column, ids).items()
-        }
-        placed = [(row, next(lines.get(_spelt(value), iter(())), None)) for row, value in wanted]
+        told = connection.execute("SELECT line FROM rejects WHERE path = ?", [path.name]).fetchall()
+        names = header if header is not None else read_header(path, dialect)
+        found = lines_of(
+            path, dialect, list(names).index(id_column),
+            {spelt(value) for _, value in wanted}, {line for (line,) in told},
+        )  # fmt: skip
+        # The n-th row with a value is on the n-th line with it.
+        lines = {value: iter(on) for value, on in found.items()}
+        placed = [next(lines.get(spelt(value), iter(())), None) for _, value in wanted]
         connection.register(
             "placed",
             {
-                "row": np.array([row for row, _ in placed]),
-                "line": np.array([line for _, line in placed], dtype=object),
+                "faulty": np.array([row for row, _ in wanted]),
+                "line": np.array(placed, dtype=object),
             },
         )
         connection.execute(
-            "INSERT INTO rejects SELECT ?, p.line::BIGINT, f.reason, ? FROM faults f"
-            " LEFT JOIN placed p ON p.row = f.faulty"
-            " QUALIFY row_number() OVER (PARTITION BY f.faulty ORDER BY f.reason) = 1",
+            "INSERT INTO rejects SELECT ?, line::BIGINT, reason, ? FROM faults"
+            " LEFT JOIN placed USING (faulty)"
+            " QUALIFY row_number() OVER (PARTITION BY faulty ORDER BY reason) = 1",
             [path.name, lists_photographs],
         )
         connection.unregister("placed")
@@ -222,32 +282,3 @@ def reject_rows(
             f'DELETE FROM "{table}" WHERE rowid IN (SELECT faulty FROM faults)'  # noqa: S608
         )
     connection.execute("DROP TABLE faults")
-
-
-def lines_of(path: Path, dialect: Dialect, column: str, ids: set[str]) -> dict[str, list[int]]:
-    """The lines on which rows with these values in a column begin, by value in lower case."""
-    place = read_header(path, dialect).index(column)
-    open_file = gzip.open if path.suffix == ".gz" else open
-    found: dict[str, list[int]] = {}
-    with open_file(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
-        if dialect.quote:
-            file = (line.replace("\0", " ") for line in file)  # `csv` refuses NUL bytes
-            rows = csv.reader(file, delimiter=dialect.delimiter, quotechar=dialect.quote)
-            begin = 1
-            for cells in rows:
-                value = _spelt(cells[place]) if place < len(cells) else ""
-                if value in ids and cells:
-                    found.setdefault(value, []).append(begin)
-                begin = rows.line_num + 1
-        else:
-            for number, line in enumerate(file, 1):
-                cells = line.rstrip("\r\n").split(dialect.delimiter, place + 1)
-                value = _spelt(cells[place]) if place < len(cells) else ""
-                if value in ids and line.strip():
-                    found.setdefault(value, []).append(number)
-    return found
-
-
-def _spelt(value: str | None) -> str:
-    """A value as it is looked for in a file: UUIDs may be in capitals there."""
-    return (value or "").strip().lower()
