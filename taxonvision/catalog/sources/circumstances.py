@@ -35,13 +35,20 @@ def date_in(text: str, name: str) -> str | None:
     """
     if not text:
         return None
-    try:
-        day = datetime.datetime.fromisoformat(text).date()
-    except ValueError:
-        raise ValueError(f"{name} must be a date as 2024-05-31, not {_cut(text)}") from None
+    day = iso_date(text)
+    if day is None:
+        raise ValueError(f"{name} must be a date as 2024-05-31, not {_cut(text)}")
     if day > datetime.date.today() + datetime.timedelta(days=1):
         raise ValueError(f"{name} lies in the future: {day.isoformat()}")
     return day.isoformat()
+
+
+def iso_date(text: str) -> datetime.date | None:
+    """The date of an ISO 8601 date or time; None where the text is none."""
+    try:
+        return datetime.datetime.fromisoformat(text).date()
+    except ValueError:
+        return None
 
 
 def _cut(value: object) -> str:
