@@ -26,7 +26,7 @@ are any, count as the line says.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,13 @@ class Changes:
         self.source = source
         self._steps = [_Step(tuple(lines)) for _, lines in itertools.groupby(changes, _step_of)]
         self._ended = self._check()
+
+    @cached_property
+    def taxon_ids(self) -> Set[int]:
+        """All taxa that the lines name: a tree is to have those of them that are known."""
+        lines = [change for step in self._steps for change in step.changes]
+        named = {i for c in lines for i in (c.taxon_id, c.new_taxon_id, c.parent_taxon_id)}
+        return {taxon_id for taxon_id in named if taxon_id is not None}
 
     @cached_property
     def current_ids(self) -> Mapping[int, int | None]:
@@ -135,17 +142,14 @@ class Changes:
                         )
             if step.is_split and len(step.new_taxon_ids) == 1:
                 raise UserError(
-                    f"{self._at(step.changes[0])}: taxon {step.taxon_id} is split into taxon "
-                    f"{step.new_taxon_ids[0]} only; add a line below it for each of the others, or "
-                    "call it renamed or merged"
+                    f"{self._at(step.changes[0])}: taxon {step.taxon_id} is split into one only; "
+                    "add a line below it for each of the others, or call it renamed or merged"
                 )
             if step.ends:
                 ended[step.taxon_id] = step
                 if step.taxon_id == step.changes[0].parent_taxon_id:
-                    raise UserError(
-                        f"{self._at(step.changes[0])}: taxon {step.taxon_id} is no more after this "
-                        "line and cannot be a parent"
-                    )
+                    sentence = f"taxon {step.taxon_id} ends here and cannot be a parent"
+                    raise UserError(f"{self._at(step.changes[0])}: {sentence}")
         return ended
 
     def _at(self, change: Change) -> str:

@@ -155,6 +155,7 @@ def test_lines_about_taxa_unknown_here_are_counted_and_change_nothing_but_photog
         "renamed,12,13,,,", "renamed,13,14,,,", "merged,700,11,wrong name,,",
     )  # fmt: skip
     assert changes.unknown_to(TREE) == 5
+    assert changes.taxon_ids == {501, 502, 500, 600, 601, 602, 12, 13, 14, 700, 11}
     assert changes.current(501) == 502
     assert changes.current(700) == 11
     tree = changes.apply(TREE)
@@ -191,9 +192,9 @@ def test_header_only_and_columns_of_remarks(path):
         ("moved,12,13,,,10", "moved needs the parent_taxon_id and no new_taxon_id; a taxon that"),
         ("moved,12,,,,12", "taxon 12 cannot be its own parent"),
         ("merged,12,13,A,,13", "taxon 13 cannot be its own parent"),
-        ("merged,12,11,,,12", "taxon 12 is no more after this line and cannot be a parent"),
+        ("merged,12,11,,,12", "taxon 12 ends here and cannot be a parent"),
         ("renamed,12,,A,kind,", "'kind' is no rank; ranks are "),
-        ("split,12,13,A,,", "taxon 12 is split into taxon 13 only; add a line"),
+        ("split,12,13,A,,", "taxon 12 is split into one only; add a line below"),
         ("merged,12,11,,,,,", "more cells than the header has columns"),
     ],
 )
