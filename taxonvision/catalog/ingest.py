@@ -1,18 +1,18 @@
-"""A listing becomes a catalog: every photograph is opened once, then classes and splits follow."""
+"""What a source lists becomes a catalog: rules, splits, class ids, and every photograph opened."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import taxonvision
+from taxonvision.catalog import grouping, opening
 from taxonvision.catalog.catalog import (
     MANIFEST,
     PHOTO_COLUMNS,
@@ -20,179 +20,299 @@ from taxonvision.catalog.catalog import (
     SPLITS,
     fingerprint,
 )
-from taxonvision.catalog.listing import ListedPhoto, Listing, Reject
-from taxonvision.catalog.splits import split_by_hash
+from taxonvision.catalog.class_ids import EarlierClasses, grow_classes, next_release
+from taxonvision.catalog.eligibility import Decision, Tally, decide, total, write_eligibility
+from taxonvision.catalog.fates import FAULTY, LEFT_OUT, USED
+from taxonvision.catalog.rules import Rules, license_name
+from taxonvision.catalog.selection import choose, judge_rows
+from taxonvision.catalog.staging import Source, Staging, staging_in
+from taxonvision.catalog.taxa import ObservedTaxa, read_observed_taxa
 from taxonvision.errors import UserError
-from taxonvision.parallel import map_in_order
-from taxonvision.photograph import PhotographError, decode, read_bytes
-from taxonvision.progress import track
 from taxonvision.storage import Recipe, publish, write_json
 from taxonvision.tables import write_csv, write_parquet
+from taxonvision.taxonomy.changes import NO_CHANGES, Changes
 from taxonvision.taxonomy.classes import TaxonClass, write_classes
 from taxonvision.taxonomy.names import write_names
-from taxonvision.taxonomy.tree import Taxonomy, write_taxonomy
+from taxonvision.taxonomy.tree import write_taxonomy
 
-ELIGIBILITY_COLUMNS = (
-    "taxon_id", "name", "rank", "photographs", "rejected", *SPLITS, "included", "reason",
-)  # fmt: skip
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Stage = Callable[[Staging], Source]
+"""Fills the work database and says where the photographs are."""
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """What opening a photograph told; sizes in pixels, upright."""
+class IngestOptions:
+    """How listed photographs become a catalog.
 
-    sha256: str
-    width: int
-    height: int
-    orientation: int
+    Attributes:
+        rules: which are used.
+        split_by: what is never torn between splits: observation, observer, site or date.
+        near_duplicates: photographs that look alike are not torn either (only if opened).
+        check_photos: open every photograph that is used; without, the catalog lists what to fetch.
+        earlier: classes whose ids are kept.
+        retire_absent: retire those of them without photographs.
+        splits_from: an earlier catalog's `photos.parquet`, whose splits are kept.
+        changes: what became of taxa.
+    """
+
+    rules: Rules = field(default_factory=Rules)
+    split_by: str = "observation"
+    near_duplicates: bool = True
+    check_photos: bool = True
+    earlier: EarlierClasses | None = None
+    retire_absent: bool = False
+    splits_from: Path | None = None
+    changes: Changes = NO_CHANGES
 
 
 def ingest(
-    listing: Listing, source: str, out: Path, recipe: Recipe, *, overwrite: bool = False
+    stage: Stage,
+    source_name: str,
+    options: IngestOptions,
+    out: Path,
+    recipe: Recipe,
+    *,
+    overwrite: bool = False,
 ) -> Mapping[str, Any]:
-    """Open every listed photograph and write the catalog `out`; returns its manifest.
+    """Write the catalog `out` of what `stage` lists; returns its manifest.
 
-    Photographs that cannot be used go to `rejects.csv` with the reason and stop nothing. Every
-    taxon with at least one usable photograph becomes a class.
+    Faulty photographs and rows go to `rejects.csv` with the reason and stop nothing. Where the
+    rules leave nothing over, the catalog is written without classes.
 
-    Raises UserError when no photograph at all can be used.
+    Raises UserError when nothing is listed, and when all of it is faulty.
     """
-    if not listing.photos and not listing.rejects:
-        raise UserError(f"there is no photograph below {listing.root}")
+    options.rules.check()
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
-        used, opened, rejects = _open_all(listing)
-        if not used:
-            first = min(rejects, key=lambda reject: reject.path)
-            raise UserError(
-                f"none of the {len(rejects)} files below {listing.root} can be used; "
-                f"{first.path}: {first.reason}"
-            )
-        splits = [p.split or split_by_hash(o.sha256) for p, o in zip(used, opened, strict=True)]
-        classes = _classes(used, listing.taxonomy)
-        _write_photos(partial / "photos.parquet", used, opened, splits, classes)
-        write_classes(partial / "classes.csv", classes)
-        write_taxonomy(
-            partial / "taxonomy.csv", listing.taxonomy.closure(p.taxon_id for p in listing.photos)
-        )
-        write_names(partial / "names.csv", listing.names)
-        _write_eligibility(partial / "eligibility.csv", listing, used, splits)
-        write_csv(
-            partial / "rejects.csv",
-            ("path", "reason"),
-            sorted((reject.path, reject.reason) for reject in rejects),
-        )
+        work, written = partial / "work", partial / "photos"
+        with staging_in(work, written) as staging:
+            source = stage(staging)
+            manifest = _write(staging.connection, source, options, partial)
+        shutil.rmtree(work)
+        root = out / "photos" if source.root == written else source.root
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "made_by": recipe.as_json(),
             "taxonvision": taxonvision.__version__,
-            "source": source,
-            "root": str(listing.root.absolute()),
-            "root_from_catalog": os.path.relpath(listing.root.absolute(), out.absolute()),
-            "counts": {
-                "photographs": len(used) + len(rejects),
-                "used": len(used),
-                "rejected": len(rejects),
-                "classes": len(classes),
-                **{split: splits.count(split) for split in SPLITS},
-                "other_files": dict(sorted(listing.other_files.items())),
-            },
+            "source": source_name,
+            "root": str(root.absolute()),
+            "root_from_catalog": os.path.relpath(root.absolute(), out.absolute()),
+            **manifest,
             "fingerprint": fingerprint(partial),
         }
         write_json(partial / MANIFEST, manifest)
     return manifest
 
 
-def _open_all(listing: Listing) -> tuple[list[ListedPhoto], list[_Opened], list[Reject]]:
-    def open_one(photo: ListedPhoto) -> _Opened | str:
-        if photo.fault:
-            return photo.fault
-        try:
-            data = read_bytes(listing.root / photo.path)
-            image, orientation = decode(data)
-        except PhotographError as error:
-            return str(error)
-        return _Opened(hashlib.sha256(data).hexdigest(), *image.size, orientation)
-
-    used, opened, rejects = [], [], list(listing.rejects)
-    results = track(map_in_order(open_one, listing.photos), len(listing.photos), "opening")
-    for photo, result in zip(listing.photos, results, strict=True):
-        if isinstance(result, str):
-            rejects.append(Reject(photo.path, result))
-        else:
-            used.append(photo)
-            opened.append(result)
-    return used, opened, rejects
-
-
-def _classes(used: Sequence[ListedPhoto], taxonomy: Taxonomy) -> list[TaxonClass]:
-    """The classes in order of the scientific name."""
-    taxa = sorted(
-        (taxonomy[taxon_id] for taxon_id in {photo.taxon_id for photo in used}),
-        key=lambda taxon: (taxon.name, taxon.taxon_id),
+def _write(
+    connection: DuckDBPyConnection, source: Source, options: IngestOptions, partial: Path
+) -> dict[str, Any]:
+    """Write the tables of the catalog; returns what its manifest says of them."""
+    _refuse_nothing(connection, source.root)
+    taxa = read_observed_taxa(connection, options.changes, options.earlier)
+    decisions = _select(connection, source.root, options, taxa)
+    tallies = _tally(connection)
+    fates = total(list(tallies.values()))
+    (unread,) = _one(connection, "SELECT count(*) FROM rejects WHERE is_photograph")
+    fates[FAULTY] += unread
+    _write_rejects(connection, partial / "rejects.csv")
+    if not fates[USED] and fates[FAULTY] == sum(fates.values()):
+        raise UserError(_all_faulty(connection, source.root, fates[FAULTY]))
+    classes = _classes(decisions, taxa, options)
+    _write_photos(connection, partial / "photos.parquet", classes)
+    write_classes(partial / "classes.csv", classes)
+    tree = taxa.taxonomy.closure(
+        taxon_id
+        for taxon_id in {*tallies, *decisions, *(c.taxon_id for c in classes)}
+        if taxon_id in taxa.taxonomy
     )
-    return [
-        TaxonClass(class_id, taxon.taxon_id, taxon.name, taxon.rank, "active", "1")
-        for class_id, taxon in enumerate(taxa)
-    ]
-
-
-def _write_photos(
-    path: Path,
-    used: Sequence[ListedPhoto],
-    opened: Sequence[_Opened],
-    splits: Sequence[str],
-    classes: Sequence[TaxonClass],
-) -> None:
-    import duckdb
-
-    class_of = {c.taxon_id: c.class_id for c in classes}
-    columns = {
-        "photo_id": _texts(p.photo_id for p in used),
-        "path": _texts(p.path for p in used),
-        "sha256": _texts(o.sha256 for o in opened),
-        "width": np.array([o.width for o in opened], np.int32),
-        "height": np.array([o.height for o in opened], np.int32),
-        "orientation": np.array([o.orientation for o in opened], np.int8),
-        "observation_id": _texts(p.photo_id for p in used),  # in folders each stands alone
-        "taxon_id": np.array([p.taxon_id for p in used], np.int64),
-        "class_id": np.array([class_of[p.taxon_id] for p in used], np.int32),
-        "split": _texts(splits),
-        "license": _texts(p.license or None for p in used),
-        "attribution": _texts(p.attribution or None for p in used),
+    write_taxonomy(partial / "taxonomy.csv", tree)
+    write_names(
+        partial / "names.csv",
+        {code: {t: n for t, n in by.items() if t in tree} for code, by in taxa.names.items()},
+    )
+    known = {taxon_id: tally for taxon_id, tally in tallies.items() if taxon_id is not None}
+    write_eligibility(
+        partial / "eligibility.csv", known, decisions, tree, options.rules, options.changes
+    )
+    torn = grouping.write_near_duplicates(connection, partial / "near_duplicates.csv")
+    (alike,) = _one(connection, "SELECT count(*) FROM near_duplicates")
+    splits = dict(
+        connection.execute("SELECT split, count(*) FROM chosen GROUP BY split").fetchall()
+    )
+    return {
+        "counts": {
+            "photographs": sum(fates.values()),
+            "used": fates[USED],
+            "rejected": fates[FAULTY],
+            "left_out": {fate: fates[fate] for fate in LEFT_OUT if fates[fate]},
+            "classes": sum(c.status == "active" for c in classes),
+            **{split: splits.get(split, 0) for split in SPLITS},
+            "near_duplicates": alike,
+            "near_duplicates_across_splits": torn,
+            "tables": {
+                name: {"rows": rows, "used": used, "faulty": faulty, "duplicates": duplicates}
+                for name, rows, used, faulty, duplicates in connection.execute(
+                    'SELECT name, "rows", used, faulty, duplicates FROM tables_read'
+                ).fetchall()
+            },
+            "other_files": dict(sorted(source.other_files.items())),
+        },
+        "photos_checked": options.check_photos,
     }
-    selected = ", ".join(
-        f"CAST({name if name in columns else 'NULL'} AS {kind}) AS {name}"
+
+
+def _select(
+    connection: DuckDBPyConnection, root: Path, options: IngestOptions, taxa: ObservedTaxa
+) -> Mapping[int, Decision]:
+    """Make `chosen`; returns what becomes of each taxon.
+
+    Opening a photograph may tell that it is broken or much like another, which changes what is
+    chosen, so that this goes on until all that is chosen has been opened.
+    """
+    connection.execute(opening.TABLES + grouping.TABLES)
+    if options.splits_from:
+        grouping.read_earlier_splits(connection, options.splits_from)
+    judge_rows(connection, options.rules, taxa.today)
+    near_duplicates = options.near_duplicates and options.check_photos
+    grouped = grouping.needs_grouping(connection, options.split_by, near_duplicates=near_duplicates)
+    kept = {
+        today
+        for c in (options.earlier.classes if options.earlier else [])
+        if c.status == "active" and (today := options.changes.current(c.taxon_id)) is not None
+    }
+    decisions: dict[int, Decision] = {}
+
+    def classes_of(usable: dict[int, int]) -> dict[int, int]:
+        decisions.clear()
+        decisions.update(decide(usable, taxa.taxonomy, options.rules, kept))
+        return {t: d.class_taxon_id for t, d in decisions.items() if d.class_taxon_id is not None}
+
+    while True:
+        if grouped:
+            grouping.split_units(connection, options.split_by, near_duplicates=near_duplicates)
+        choose(connection, options.rules, classes_of)
+        if not options.check_photos or not opening.open_photographs(connection, root):
+            return decisions
+
+
+def _classes(
+    decisions: Mapping[int, Decision], taxa: ObservedTaxa, options: IngestOptions
+) -> list[TaxonClass]:
+    eligible = {taxon_id for taxon_id, d in decisions.items() if d.class_taxon_id == taxon_id}
+    previous = options.earlier.classes if options.earlier else []
+    return grow_classes(
+        previous,
+        eligible,
+        taxa.taxonomy,
+        since=next_release(previous),
+        changes=options.changes,
+        retire_absent=options.retire_absent,
+    )
+
+
+def _tally(connection: DuckDBPyConnection) -> dict[int | None, Tally]:
+    """What became of the photographs, by the taxon as observed (None: no taxon)."""
+    rows = connection.execute(
+        f"""
+        SELECT c.taxon_id, coalesce(c.fate::VARCHAR, p.fate::VARCHAR,
+                CASE WHEN h.row IS NOT NULL THEN '{USED}'
+                    WHEN c.row IN (SELECT row FROM faulty_file) THEN '{FAULTY}'
+                    ELSE 'too_few' END) AS fate,
+            h.split, count(*)
+        FROM candidate c LEFT JOIN capped p ON p.row = c.row LEFT JOIN chosen h ON h.row = c.row
+        GROUP BY ALL
+        """  # noqa: S608
+    ).fetchall()
+    tallies: dict[int | None, Tally] = {}
+    for taxon_id, fate, split, count in rows:
+        tally = tallies.setdefault(taxon_id, Tally())
+        tally.fates[fate] = tally.fates.get(fate, 0) + count
+        if fate == USED:
+            tally.splits[split] = tally.splits.get(split, 0) + count
+    return tallies
+
+
+def _write_photos(connection: DuckDBPyConnection, path: Path, classes: list[TaxonClass]) -> None:
+    connection.register(
+        "class_ids",
+        {
+            "taxon_id": np.array([c.taxon_id for c in classes], np.int64),
+            "class_id": np.array([c.class_id for c in classes], np.int32),
+        },
+    )
+    texts = [
+        text
+        for (text,) in connection.execute(
+            "SELECT DISTINCT license FROM listed SEMI JOIN chosen USING (row)"
+            " WHERE license IS NOT NULL"
+        ).fetchall()
+    ]
+    connection.register(
+        "license_names",
+        {
+            "text": np.array(texts, dtype=object),
+            "name": np.array([license_name(text) for text in texts], dtype=object),
+        },
+    )
+    found = {
+        "sha256": "o.sha256",
+        "width": "coalesce(o.width, l.width)",
+        "height": "coalesce(o.height, l.height)",
+        "orientation": "o.orientation",
+        "class_id": "k.class_id",
+        "split": "h.split",
+        "license": "nullif(n.name::VARCHAR, '')",
+    }
+    columns = ", ".join(
+        f"({found.get(name, f'l.{name}')})::{kind} AS {name}"
         for name, kind in PHOTO_COLUMNS.items()
     )
-    with duckdb.connect() as connection:
-        connection.register("columns", columns)
-        query = f"SELECT {selected} FROM columns ORDER BY class_id, photo_id"  # noqa: S608
-        write_parquet(path, connection, query)
+    query = (
+        f"SELECT {columns} FROM listed l JOIN chosen h ON h.row = l.row"  # noqa: S608
+        " JOIN class_ids k ON k.taxon_id = h.class_taxon_id"
+        " LEFT JOIN opened o ON o.row = l.row LEFT JOIN license_names n ON n.text = l.license"
+        " ORDER BY k.class_id, l.photo_id, l.row"
+    )
+    write_parquet(path, connection, query)
 
 
-def _texts(values: Any) -> np.ndarray:
-    return np.array(list(values), dtype=object)
+def _write_rejects(connection: DuckDBPyConnection, path: Path) -> None:
+    rows = connection.execute(
+        """
+        SELECT path, line, reason FROM rejects
+        UNION ALL
+        SELECT coalesce(l.path, l.photo_id), NULL, coalesce(l.fault, f.reason)
+        FROM listed l LEFT JOIN faulty_file f ON f.row = l.row
+        WHERE l.fault IS NOT NULL OR f.reason IS NOT NULL
+        ORDER BY ALL
+        """
+    ).fetchall()
+    write_csv(path, ("path", "line", "reason"), rows)
 
 
-def _write_eligibility(
-    path: Path, listing: Listing, used: Sequence[ListedPhoto], splits: Sequence[str]
-) -> None:
-    """One row a taxon that was listed: its counts, and in words why it is a class or not."""
-    listed = Counter(photo.taxon_id for photo in listing.photos)
-    in_split = Counter((p.taxon_id, split) for p, split in zip(used, splits, strict=True))
-    rows = []
-    for taxon_id, photographs in listed.items():
-        taxon = listing.taxonomy[taxon_id]
-        counts = [in_split[taxon_id, split] for split in SPLITS]
-        usable = sum(counts)
-        reason = (
-            f"included: {usable} usable photographs"
-            if usable
-            else f"not included: none of its {photographs} photographs can be used"
-        )
-        included = "true" if usable else "false"
-        rejected = photographs - usable
-        rows.append(
-            (taxon_id, taxon.name, taxon.rank, photographs, rejected, *counts, included, reason)
-        )
-    write_csv(path, ELIGIBILITY_COLUMNS, sorted(rows, key=lambda row: (row[1], row[0])))
+def _refuse_nothing(connection: DuckDBPyConnection, root: Path) -> None:
+    (nothing,) = _one(connection, "SELECT NOT EXISTS (FROM listed) AND NOT EXISTS (FROM rejects)")
+    if nothing:
+        raise UserError(f"there is no photograph below {root}")
+
+
+def _all_faulty(connection: DuckDBPyConnection, root: Path, count: int) -> str:
+    path, reason = _one(
+        connection,
+        """
+        SELECT path, reason FROM (
+            SELECT path, reason FROM rejects
+            UNION ALL SELECT path, fault FROM listed WHERE fault IS NOT NULL
+            UNION ALL SELECT l.path, f.reason FROM faulty_file f JOIN listed l USING (row)
+        ) ORDER BY ALL LIMIT 1
+        """,
+    )
+    return f"none of the {count} files below {root} can be used; {path}: {reason}"
+
+
+def _one(connection: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row

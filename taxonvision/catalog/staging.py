@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from taxonvision.catalog.splits import position_sql
 from taxonvision.parallel import cores
 from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.tree import Taxonomy
@@ -129,10 +130,12 @@ class Source:
 class Staging:
     """The work database of one ingest."""
 
-    def __init__(self, connection: DuckDBPyConnection, folder: Path) -> None:
+    def __init__(self, connection: DuckDBPyConnection, folder: Path, photographs: Path) -> None:
         self.connection = connection
         self.folder = folder
         """A folder for what a source has to unpack; it is removed in the end."""
+        self.photographs = photographs
+        """A folder of the catalog, not yet made, for photographs that are in no files."""
 
     def add_photos(self, photos: Iterable[ListedPhoto]) -> None:
         """Fill `listed` with photographs listed in Python, in their order."""
@@ -199,8 +202,11 @@ class Staging:
 
 
 @contextlib.contextmanager
-def staging_in(folder: Path) -> Iterator[Staging]:
-    """Yield an empty work database in `folder`, which is made for it."""
+def staging_in(folder: Path, photographs: Path | None = None) -> Iterator[Staging]:
+    """Yield an empty work database in `folder`, which is made for it.
+
+    `photographs` is the folder for photographs that a source has to write as files.
+    """
     import duckdb
 
     unpacked = folder / "unpacked"
@@ -212,7 +218,7 @@ def staging_in(folder: Path) -> Iterator[Staging]:
     }
     with duckdb.connect(str(folder / "work.duckdb"), config=config) as connection:
         connection.execute(_OTHER_TABLES)
-        yield Staging(connection, unpacked)
+        yield Staging(connection, unpacked, photographs or folder / "photographs")
 
 
 def _chunks(photos: Iterable[ListedPhoto]) -> Iterator[list[ListedPhoto]]:
@@ -235,11 +241,11 @@ def _column(values: list[Any]) -> np.ndarray:
 def _of_chunk() -> str:
     """The columns of `listed` from those of `ListedPhoto`."""
     given = {column.name for column in fields(ListedPhoto)} | {"row"}
-    observation = "coalesce(observation_id::VARCHAR, photo_id)"
+    observation = "coalesce(observation_id, photo_id)::VARCHAR"
     computed = {
         "observation_key": f"md5_number_lower({observation})",
         "observation_id": observation,
-        "split_position": "md5_number_upper(observation_id::VARCHAR)",
+        "split_position": position_sql("observation_id::VARCHAR"),
     }
     return ", ".join(
         f"({computed.get(name, name)})::{kind} AS {name}"

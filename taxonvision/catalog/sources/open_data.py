@@ -10,6 +10,7 @@ from pathlib import Path
 from taxonvision.catalog.sources.ancestry import stage_taxa
 from taxonvision.catalog.sources.delimited import TAB_SEPARATED, load_table, reject_rows
 from taxonvision.catalog.sources.photo_files import BUCKET, path_sql
+from taxonvision.catalog.splits import position_sql
 from taxonvision.catalog.staging import Source, Staging
 from taxonvision.errors import UserError
 
@@ -158,7 +159,7 @@ def _stage_photos(staging: Staging, path: Path, root: Path) -> None:
             '{BUCKET}photos/' || p.photo_id || '/medium.' || p.extension AS url,
             hash(p.observation_uuid) AS observation_key,
             p.observation_uuid::VARCHAR AS observation_id,
-            md5_number_upper(p.observation_uuid::VARCHAR) AS split_position,
+            {position_sql("p.observation_uuid::VARCHAR")} AS split_position,
             p.position,
             o.taxon_id,
             o.quality_grade AS quality,

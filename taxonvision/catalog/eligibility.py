@@ -1,0 +1,229 @@
+"""Which taxa become classes, whose photographs train which, and the reasons in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taxonvision.catalog.catalog import SPLITS
+from taxonvision.catalog.fates import FAULTY, LEFT_OUT, USED
+from taxonvision.catalog.rules import Rules
+from taxonvision.tables import write_csv
+from taxonvision.taxonomy.changes import Changes
+from taxonvision.taxonomy.ranks import RANK_LEVELS
+from taxonvision.taxonomy.tree import Taxonomy
+
+COLUMNS = (
+    "taxon_id", "name", "rank", "photographs", "rejected", "left_out", "usable", "from_below",
+    *SPLITS, "included", "class_taxon_id", "missing", "reason",
+)  # fmt: skip
+# What a taxon lacks to be a class is not a matter of these photographs' rows.
+_OF_TAXA = ("too_few",)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a taxon.
+
+    Attributes:
+        usable: photographs observed as this very taxon that may be used.
+        from_below: photographs that rolled up into it from taxa below.
+        class_taxon_id: the class that its photographs train: itself, a taxon above, or none.
+    """
+
+    usable: int
+    from_below: int
+    class_taxon_id: int | None
+
+
+def decide(
+    usable: Mapping[int, int], taxonomy: Taxonomy, rules: Rules, kept: Collection[int] = ()
+) -> dict[int, Decision]:
+    """Decide, from the finest taxa up, which become classes.
+
+    A taxon becomes one when its own photographs and those that rolled up into it are
+    `rules.min_photos` or more; else they roll up to its parent, up to the rank `rules.roll_up_to`.
+
+    Args:
+        usable: photographs by taxon; each is in `taxonomy`.
+        taxonomy: the tree.
+        rules: the rules.
+        kept: classes of before, which need no more than one photograph to stay.
+
+    Returns a decision for each taxon that has photographs, or got some from below.
+    """
+    limit = RANK_LEVELS[rules.roll_up_to] if rules.roll_up_to else None
+    from_below: dict[int, int] = {}
+    given_on: dict[int, int] = {}  # taxon to the parent that got its photographs
+    classes: set[int] = set()
+    waiting = set(usable)
+    for taxon_id in _children_first(taxonomy, usable):
+        if taxon_id not in waiting:
+            continue
+        photographs = usable.get(taxon_id, 0) + from_below.get(taxon_id, 0)
+        enough = photographs >= max(rules.min_photos, 1)
+        if enough or (taxon_id in kept and photographs):
+            classes.add(taxon_id)
+            continue
+        parent = taxonomy[taxon_id].parent_taxon_id
+        if parent is None or limit is None or taxonomy[parent].rank_level > limit:
+            continue
+        if photographs:
+            given_on[taxon_id] = parent
+            from_below[parent] = from_below.get(parent, 0) + photographs
+            waiting.add(parent)
+    return {
+        taxon_id: Decision(
+            usable.get(taxon_id, 0),
+            from_below.get(taxon_id, 0),
+            _class_of(taxon_id, given_on, classes),
+        )
+        for taxon_id in waiting
+    }
+
+
+def _children_first(taxonomy: Taxonomy, taxon_ids: Collection[int]) -> list[int]:
+    """The taxa and all above them, every one after all below it."""
+    depths: dict[int, int] = {}
+    for taxon_id in taxon_ids:
+        lineage = []
+        current: int | None = taxon_id
+        while current is not None and current not in depths:
+            lineage.append(current)
+            current = taxonomy[current].parent_taxon_id
+        depth = -1 if current is None else depths[current]
+        for ancestor in reversed(lineage):
+            depth += 1
+            depths[ancestor] = depth
+    return sorted(depths, key=lambda taxon_id: (-depths[taxon_id], taxon_id))
+
+
+def _class_of(taxon_id: int, given_on: Mapping[int, int], classes: Collection[int]) -> int | None:
+    while taxon_id in given_on:
+        taxon_id = given_on[taxon_id]
+    return taxon_id if taxon_id in classes else None
+
+
+@dataclass
+class Tally:
+    """The photographs observed as one taxon, by what became of them."""
+
+    fates: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def photographs(self) -> int:
+        """All that are listed."""
+        return sum(self.fates.values())
+
+
+def write_eligibility(
+    path: Path,
+    tallies: Mapping[int, Tally],
+    decisions: Mapping[int, Decision],
+    taxonomy: Taxonomy,
+    rules: Rules,
+    changes: Changes,
+) -> None:
+    """Write `eligibility.csv`: every taxon seen, its counts, and in words why it is a class or not.
+
+    Args:
+        path: the file.
+        tallies: by the taxon as observed, also of taxa that are not in the tree.
+        decisions: by the taxon of today.
+        taxonomy: the tree.
+        rules: the rules.
+        changes: what became of taxa.
+    """
+    rows = []
+    for taxon_id in {*tallies, *decisions}:
+        tally = tallies.get(taxon_id, Tally())
+        decision = decisions.get(taxon_id, Decision(0, 0, None))
+        name, rank = "", ""
+        if taxon_id in taxonomy:
+            name, rank = taxonomy[taxon_id].name, taxonomy[taxon_id].rank
+        today = changes.current(taxon_id)
+        trains = decision.class_taxon_id
+        if today is not None and today != taxon_id:
+            trains = decisions[today].class_taxon_id if today in decisions else None
+        included = trains == taxon_id
+        missing = 0 if included else _missing(rules, decision)
+        rows.append(
+            (
+                taxon_id, name, rank, tally.photographs, tally.fates.get(FAULTY, 0),
+                sum(tally.fates.get(fate, 0) for fate in LEFT_OUT if fate not in _OF_TAXA),
+                tally.photographs - tally.fates.get(FAULTY, 0)
+                - sum(tally.fates.get(fate, 0) for fate in LEFT_OUT if fate not in _OF_TAXA),
+                decision.from_below,
+                *(tally.splits.get(split, 0) for split in SPLITS),
+                "true" if included else "false", trains, missing,
+                _reason(taxon_id, tally, decision, trains, missing, taxonomy, rules, changes),
+            )
+        )  # fmt: skip
+    write_csv(path, COLUMNS, sorted(rows, key=lambda row: (row[1], row[0])))
+
+
+def _missing(rules: Rules, decision: Decision) -> int:
+    return max(max(rules.min_photos, 1) - decision.usable - decision.from_below, 0)
+
+
+def _reason(
+    taxon_id: int,
+    tally: Tally,
+    decision: Decision,
+    trains: int | None,
+    missing: int,
+    taxonomy: Taxonomy,
+    rules: Rules,
+    changes: Changes,
+) -> str:
+    became = changes.in_words(taxon_id, taxonomy)
+    if became:
+        return f"not included: {became}"
+    if taxon_id not in taxonomy:
+        return "not included: not in the taxa table"
+    left = _left_out_in_words(tally)
+    have = decision.usable + decision.from_below
+    if trains == taxon_id:
+        below = f", {decision.from_below} of them of taxa below" if decision.from_below else ""
+        return f"included: {_photographs(have)}{below}{left}"
+    if not have:
+        photographs = tally.photographs
+        if photographs and set(tally.fates) <= {FAULTY}:
+            return f"not included: none of its {_photographs(photographs)} can be used"
+        return f"not included: no usable photograph{left}" + _needed(rules)
+    lacks = f"not included: {_photographs(have)} of {rules.min_photos} needed, {missing} missing"
+    if trains is not None:
+        above = taxonomy[trains]
+        return f"{lacks}; they train the {above.rank} {above.name}{left}"
+    return f"{lacks}{left}"
+
+
+def _needed(rules: Rules) -> str:
+    return f"; {rules.min_photos} needed" if rules.min_photos > 1 else ""
+
+
+def _photographs(count: int) -> str:
+    return f"{count} photograph" if count == 1 else f"{count} photographs"
+
+
+def _left_out_in_words(tally: Tally) -> str:
+    """What became of the other photographs, as `; left out: 3 below the quality grade`."""
+    words = [
+        f"{tally.fates[fate]} {LEFT_OUT[fate]}"
+        for fate in LEFT_OUT
+        if fate not in _OF_TAXA and tally.fates.get(fate)
+    ]
+    if tally.fates.get(FAULTY):
+        words.insert(0, f"{tally.fates[FAULTY]} faulty")
+    return f"; of its other photographs: {', '.join(words)}" if words else ""
+
+
+def total(tallies: Sequence[Tally]) -> dict[str, int]:
+    """The photographs of all tallies by fate, in the order of the fates."""
+    sums = dict.fromkeys((USED, FAULTY, *LEFT_OUT), 0)
+    for tally in tallies:
+        for fate, count in tally.fates.items():
+            sums[fate] += count
+    return sums

@@ -1,0 +1,138 @@
+"""The flags of `ingest` that say where photographs come from, and the source they choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import flags
+
+from taxonvision.catalog.ingest import Stage
+from taxonvision.cli.values import optional_path
+from taxonvision.storage import digest_of
+
+DEFAULT_RULES = {
+    "folder": "none",
+    "inat_open_data": "inat",
+    "dwca": "inat",
+    "inat_export": "inat",
+    "coco": "none",
+    "tfds": "none",
+}
+"""The sources and the rules that fit each."""
+
+
+@dataclass(frozen=True)
+class ChosenSource:
+    """A source that is ready to be staged.
+
+    Attributes:
+        stage: lists its photographs.
+        digest: a fingerprint of what it reads: places, sizes and times of files.
+    """
+
+    stage: Stage
+    digest: str
+
+
+def define_sources(values: flags.FlagValues) -> None:
+    """Define --source, --input and what belongs to single sources."""
+    flags.DEFINE_enum(
+        "source", "folder", list(DEFAULT_RULES), "how the photographs come", flag_values=values
+    )
+    flags.DEFINE_string(
+        "input",
+        None,
+        "folder of the photographs or tables; an archive or table; the name of a TFDS data set",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "photos",
+        None,
+        "folder of the photographs where it is not the one of the tables",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "tfds: folder of the prepared data sets", flag_values=values
+    )
+    flags.DEFINE_string(
+        "labels",
+        None,
+        "folder: table of file (relative to --input), class, split, observation_id ...",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "taxa",
+        None,
+        "folder, coco, tfds: table of class, taxon_id, scientific_name, common_name (English), "
+        "common_name_de ...",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "taxonomy",
+        None,
+        "with --taxa: table of the tree: taxon_id, parent_taxon_id, rank_level, rank, name",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "levels",
+        [],
+        "folder: ranks of the folder levels, as family,genus,species; empty: the last is species",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "license", "", "licence of photographs that have no other, as CC0-1.0", flag_values=values
+    )
+    flags.DEFINE_string(
+        "attribution", "", "line of credit of photographs that have no other", flag_values=values
+    )
+
+
+def source_of(values: flags.FlagValues) -> ChosenSource:
+    """The source that the flags choose."""
+    return _SOURCES[values.source](values)
+
+
+def _folder(values: flags.FlagValues) -> ChosenSource:
+    from taxonvision.catalog.sources.folder import FolderOptions, listing_digest, stage_folder
+
+    options = FolderOptions(
+        labels=optional_path(values.labels),
+        taxa=optional_path(values.taxa),
+        taxonomy=optional_path(values.taxonomy),
+        levels=tuple(values.levels),
+        license=values.license,
+        attribution=values.attribution,
+    )
+    root = Path(values.input)
+    return ChosenSource(
+        lambda staging: stage_folder(staging, root, options),
+        listing_digest(root) if root.is_dir() else "",
+    )
+
+
+def _open_data(values: flags.FlagValues) -> ChosenSource:
+    from taxonvision.catalog.sources.open_data import stage_open_data, tables_of
+
+    folder, photos = Path(values.input), optional_path(values.photos)
+    return ChosenSource(
+        lambda staging: stage_open_data(staging, folder, photos),
+        digest_of_files(tables_of(folder)),
+    )
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """SHA-256 over the places, sizes and times of files that are there."""
+    seen = []
+    for path in paths:
+        if path.exists():
+            status = path.stat()
+            seen.append([str(path.absolute()), status.st_size, status.st_mtime_ns])
+    return digest_of(seen)
+
+
+_SOURCES: dict[str, Callable[[flags.FlagValues], ChosenSource]] = {
+    "folder": _folder,
+    "inat_open_data": _open_data,
+}
