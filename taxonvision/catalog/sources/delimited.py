@@ -82,28 +82,15 @@ def load_table(
     _check_columns(path, names, required, dialect)
     read = _Reading(staging, table, names, columns)
     try:
-        sound = read(path, dialect) == 0 or not dialect.quote
+        faulty = read(path, dialect)
+        sound = not (faulty and dialect.quote) and not read.any_nul()
     except duckdb.Error:  # different line ends in one file, among others
         sound = False
     if sound:
-        faulty = read.tell(path.name, lists_photographs)
+        read.tell(path.name, lists_photographs)
     else:
         faulty = _read_mended(staging, path, dialect, read, lists_photographs)
-    execute = staging.connection.execute
-    ((rows,),) = execute(f'SELECT count(*) FROM "{table}"').fetchall()  # noqa: S608
-    texts = [name for name, kind in columns.items() if kind == "VARCHAR" and name in names]
-    if texts:
-        key = required[0] if required else texts[0]
-        cases = " ".join(
-            f"WHEN contains(\"{name}\", chr(0)) THEN 'a NUL byte in {name}'" for name in texts
-        )
-        execute(
-            f'CREATE TEMP TABLE faults AS SELECT rowid AS faulty, "{key}" AS id,'  # noqa: S608
-            f' CASE {cases} END AS reason FROM "{table}" WHERE reason IS NOT NULL'
-        )
-        reject_rows(
-            staging, path, table, key, dialect, header=names, lists_photographs=lists_photographs
-        )
+    ((rows,),) = staging.connection.execute(f'SELECT count(*) FROM "{table}"').fetchall()  # noqa: S608
     return int(rows) + faulty
 
 
@@ -134,6 +121,7 @@ class _Reading:
         self._connection = staging.connection
         self._table = table
         self._names = names
+        self._columns = columns
         self._kinds = {f"column{i}": columns.get(name, "VARCHAR") for i, name in enumerate(names)}
         place = {name: f"column{i}" for i, name in reversed(list(enumerate(names)))}
         self._selected = ", ".join(
@@ -158,6 +146,14 @@ class _Reading:
         )  # fmt: skip
         ((faulty,),) = execute("SELECT count(DISTINCT line) FROM reject_errors").fetchall()
         return int(faulty)
+
+    def any_nul(self) -> bool:
+        """Whether a text that was read holds a NUL byte."""
+        texts = [
+            f'contains("{n}", chr(0))' for n, kind in self._columns.items() if kind == "VARCHAR"
+        ]
+        query = f'SELECT count(*) FROM "{self._table}" WHERE {" OR ".join(texts)}'  # noqa: S608
+        return bool(texts) and self._connection.execute(query).fetchall() != [(0,)]
 
     def tell(self, name: str, photographs: bool, lines: np.ndarray | None = None) -> int:
         """Move DuckDB's notes of faulty rows to `rejects`, one a row; returns how many.

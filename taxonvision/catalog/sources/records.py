@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from taxonvision.errors import UserError
 from taxonvision.text import reason_of
@@ -34,13 +34,12 @@ class Dialect:
     header_lines: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row: the line on which it begins, its text without line end, what is wrong with it."""
 
     line: int
     text: str
-    fault: str = ""
+    fault: str
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,13 @@ def records(path: Path, dialect: Dialect) -> Iterator[Record]:
 
     A row whose quotation marks do not match is its first line only: the next line begins a row.
     """
+    quote, header = dialect.quote, dialect.header_lines
     with opened(path) as file:
         numbered = enumerate(file, 1)
         ahead: deque[tuple[int, bytes]] = deque()
-        for line, raw in _with_returned(numbered, ahead):
-            if line <= dialect.header_lines:
+        while item := ahead.popleft() if ahead else next(numbered, None):
+            line, raw = item
+            if line <= header:
                 continue
             try:
                 text = _text(raw)
@@ -88,10 +89,10 @@ def records(path: Path, dialect: Dialect) -> Iterator[Record]:
                 text = text.removeprefix("\ufeff")
             if "\0" in text:
                 yield Record(line, text, "a NUL byte")
-            elif dialect.quote and dialect.quote in text:
+            elif quote and quote in text:
                 yield _quoted(line, text, dialect, numbered, ahead)
             elif text:
-                yield Record(line, text)
+                yield Record(line, text, "")
 
 
 def mend(path: Path, dialect: Dialect, copy: Path) -> Mended:
@@ -102,12 +103,12 @@ def mend(path: Path, dialect: Dialect, copy: Path) -> Mended:
     faults: dict[str, array[int]] = {}
     lines = array("q")
     with copy.open("w", encoding="utf-8", newline="\n") as file:
-        for record in records(path, dialect):
-            if record.fault:
-                faults.setdefault(record.fault, array("q")).append(record.line)
+        for line, text, fault in records(path, dialect):
+            if fault:
+                faults.setdefault(fault, array("q")).append(line)
             else:
-                lines.append(record.line)
-                file.write(record.text.replace("\n", " ") + "\n")
+                lines.append(line)
+                file.write(text.replace("\n", " ") + "\n")
     return Mended(faults, lines)
 
 
@@ -119,13 +120,13 @@ def lines_of(
     Lines `skipped`, which are told of already, and faulty rows are left out.
     """
     found: dict[str, list[int]] = {}
-    for record in records(path, dialect):
-        if record.fault or record.line in skipped:
+    for line, text, fault in records(path, dialect):
+        if fault or line in skipped:
             continue
-        cells = cells_of(record.text, dialect, place + 1)
+        cells = cells_of(text, dialect, place + 1)
         value = spelt(cells[place]) if place < len(cells) else ""
         if value in values:
-            found.setdefault(value, []).append(record.line)
+            found.setdefault(value, []).append(line)
     return found
 
 
@@ -143,19 +144,6 @@ def cells_of(text: str, dialect: Dialect, most: int = -1) -> list[str]:
 def spelt(value: str | None) -> str:
     """A value as it is looked for in a file: UUIDs may be in capitals there."""
     return (value or "").strip().lower()
-
-
-def _with_returned(
-    numbered: Iterator[tuple[int, bytes]], ahead: deque[tuple[int, bytes]]
-) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, those of `ahead` first."""
-    while True:
-        while ahead:
-            yield ahead.popleft()
-        try:
-            yield next(numbered)
-        except StopIteration:
-            return
 
 
 def _text(raw: bytes) -> str:
@@ -193,7 +181,7 @@ def _quoted(
                 break
     for _ in range(taken):
         ahead.popleft()
-    return Record(line, joined)
+    return Record(line, joined, "")
 
 
 @functools.cache
