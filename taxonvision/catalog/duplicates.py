@@ -1,10 +1,11 @@
 """Near-duplicate photographs: perceptual hashes, the pairs that nearly agree, their clusters.
 
-The hash is ImageHash's `phash` (signs of the lowest 8 × 8 frequencies about their median). On 3,000
-butterflies, among them known re-uses of a photograph, its pairs up to distance 4 are all true; at 6
-one in eleven is false (pinned specimens on white), at 8 two in five. Distance 4 finds every
-photograph encoded anew (JPEG quality 60), halved in size or 10 % brighter or darker, and 84 % of
-those cropped by 3 %. `dhash` finds as many and has ten times the false pairs.
+The hash is ImageHash's `phash`: whether the lowest 8 × 8 frequencies lie above their median. Among
+3,000 photographs of butterflies the 7 pairs up to distance 4 are all true (one photograph used
+twice), at 6 one of 10 is false, at 8 11 of 26: pinned specimens on white. Distance 4 finds each
+photograph encoded anew (JPEG, quality 60) or halved in size, 99.7 % of those a tenth brighter or
+darker, 84 % of those that lost 3 % at the edges, and hardly any that lost 10 %. `dhash` finds as
+many and has 17 pairs where `phash` has 7.
 """
 
 from __future__ import annotations
