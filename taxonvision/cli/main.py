@@ -31,6 +31,7 @@ COMMANDS = {
     "quickstart": "synthetic photographs to a phone bundle in a few minutes, step by step",
     "synth": "draw procedural butterflies with labels, tree and iNaturalist tables",
     "ingest": "turn photographs and tables into a catalog",
+    "taxa": "say whether taxa are included in a catalog, and if not, why",
     "prepare": "turn a catalog into shards: photographs shrunk once, in TFRecord files",
     "train": "train a model on a catalog",
     "evaluate": "score the photographs of a split with a model or a bundle",
