@@ -16,7 +16,7 @@ from typing import Any
 
 from taxonvision.chatter import without_chatter
 from taxonvision.dataset.prepare import WriteShards
-from taxonvision.dataset.write_shard import ShardJob, write_shard
+from taxonvision.dataset.write_shard import ShardJob, load_tensorflow, write_shard
 from taxonvision.errors import UserError
 from taxonvision.text import reason_of
 
@@ -25,7 +25,7 @@ _DIRECT = "FnApiRunner"  # what DirectRunner comes to after looking for a progra
 
 
 def in_pipeline(runner: str, options: Sequence[str] = ()) -> WriteShards:
-    """Shards written by a pipeline.
+    """Shards written by a pipeline, once.
 
     Args:
         runner: a name that Beam knows: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner ...
@@ -46,6 +46,7 @@ def in_pipeline(runner: str, options: Sequence[str] = ()) -> WriteShards:
         with contextlib.redirect_stderr(complaint):
             pipeline_options = PipelineOptions([f"--{option}" for option in options])
             pipeline_options.get_all_options()
+        pipeline = beam.Pipeline(runner=engine, options=pipeline_options)
     except SystemExit:  # argparse
         reason = complaint.getvalue().strip().rpartition("error: ")[2]
         raise UserError(f"--beam_options: {reason}") from None
@@ -53,7 +54,8 @@ def in_pipeline(runner: str, options: Sequence[str] = ()) -> WriteShards:
         raise UserError(f"--beam_runner={runner}: {reason_of(error)}") from None
 
     def write(jobs: Sequence[ShardJob]) -> Generator[int, None, None]:
-        pipeline = beam.Pipeline(runner=engine, options=pipeline_options)
+        if direct:  # loaded by a thread its chatter would take this thread's lines with it
+            load_tensorflow()
         _ = (
             pipeline
             | "Shards" >> beam.Create(list(jobs))

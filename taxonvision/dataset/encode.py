@@ -8,7 +8,10 @@ from PIL import Image
 
 from taxonvision.photograph import decode
 
+# The contract finds pixels that differ by 1.4 levels in the mean, for 224 pixels out of 256; with a
+# bilinear filter by 1.8, with a quality of 90 by 1.8, with colours at half the resolution by 1.9.
 QUALITY = 95
+_FILTER = Image.Resampling.BICUBIC
 _WITHOUT_SUBSAMPLING = 0
 _UPRIGHT = 1
 
@@ -16,9 +19,8 @@ _UPRIGHT = 1
 def encode(data: bytes, size: int) -> bytes:
     """The JPEG to keep of a photograph's file.
 
-    Shrunk with a Lanczos filter so that its short side is `size` pixels; 0 and photographs that are
-    smaller: as large as it is. A baseline RGB JPEG that is neither to be turned nor shrunk keeps
-    its bytes.
+    It is shrunk to a short side of `size` pixels, unless that is 0 or it is smaller already. A
+    baseline RGB JPEG that is neither to be turned nor shrunk keeps its bytes.
 
     Raises PhotographError with the reason when the file is no usable photograph.
     """
@@ -26,7 +28,7 @@ def encode(data: bytes, size: int) -> bytes:
     short = min(image.size)
     if 0 < size < short:
         width, height = (max(1, round(side * size / short)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
+        image = image.resize((width, height), _FILTER)
     elif orientation == _UPRIGHT and _is_plain_jpeg(data):
         return data
     file = io.BytesIO()

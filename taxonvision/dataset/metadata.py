@@ -48,6 +48,7 @@ def write_metadata(
         features=tfds.features.FeaturesDict(features),
         split_infos=splits,
         check_data=False,
+        supervised_keys=("image", "label"),
         description="Photographs of organisms and their taxa.",
     )
 

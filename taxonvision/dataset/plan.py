@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from taxonvision.catalog.catalog import SPLITS, Catalog
 from taxonvision.errors import UserError
 from taxonvision.tables import reading_parquet, write_parquet
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _BYTES_A_PIXEL = 0.6  # of the JPEGs that `encode` writes
 _BYTES_A_PHOTOGRAPH = 60_000  # where the catalog does not know how large its photographs are
@@ -51,6 +55,7 @@ def plan_shards(catalog: Catalog, options: PrepareOptions, plan: Path) -> list[P
     """
     table = catalog.folder / "photos.parquet"
     with reading_parquet(table, "ingest") as connection:
+        spill_into(connection, plan.parent)
         connection.read_parquet(str(table)).create_view("photos")
         shrunk = f"least(1, {options.size} / least(width, height))" if options.size else "1"
         sizes = connection.execute(
@@ -104,6 +109,12 @@ def plan_shards(catalog: Catalog, options: PrepareOptions, plan: Path) -> list[P
             for i in range(count)
         ]
     return shards
+
+
+def spill_into(connection: DuckDBPyConnection, folder: Path) -> None:
+    """Let tables too large for the memory spill into a folder, not into where the user stands."""
+    spill = str(folder / "spill").replace("'", "''")
+    connection.execute(f"SET temp_directory = '{spill}'")
 
 
 def _number_of_shards(photographs: int, expected_bytes: float, megabytes: float) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import taxonvision
 from taxonvision.catalog.catalog import SPLITS, Catalog
 from taxonvision.dataset.encode import QUALITY
 from taxonvision.dataset.metadata import write_metadata
-from taxonvision.dataset.plan import PlannedShard, PrepareOptions, plan_shards
+from taxonvision.dataset.plan import PlannedShard, PrepareOptions, plan_shards, spill_into
 from taxonvision.dataset.shards import INDEX, MANIFEST, SCHEMA_VERSION, TABLES
 from taxonvision.dataset.write_shard import AFTER_PAYLOAD, PLAN, UNFINISHED, ShardJob, write_shard
 from taxonvision.errors import UserError
@@ -52,8 +52,10 @@ def prepare(
     ) as partial:
         folder = partial.absolute()
         if not (folder / MANIFEST).exists():
-            shards = _write_files(catalog, options, folder, write_shards or in_processes())
-            _write_index(shards, folder)
+            with _telling_what_is_kept(folder):
+                jobs = _write_files(catalog, options, folder, write_shards or in_processes())
+                _write_index(jobs, folder)
+            shards = [job.shard for job in jobs]
             write_metadata(shards, catalog.classes, folder)
             for table in TABLES:
                 shutil.copyfile(catalog.folder / table, folder / table)
@@ -77,10 +79,24 @@ def _version() -> str:
     return f"taxonvision {taxonvision.__version__}, Pillow {PIL.__version__}"
 
 
+@contextmanager
+def _telling_what_is_kept(folder: Path) -> Iterator[None]:
+    """When the block raises, say that finished shards are kept, or remove a folder without any."""
+    try:
+        yield
+    except BaseException:
+        finished = len(list(folder.glob("*.tfrecord-*")))
+        if finished:
+            say(f"{finished} finished shards are kept in {folder}; the same command goes on there")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _write_files(
     catalog: Catalog, options: PrepareOptions, folder: Path, write_shards: WriteShards
-) -> list[PlannedShard]:
-    """Write what is missing of the shards' files."""
+) -> list[ShardJob]:
+    """Write what is missing of the shards' files; returns the jobs of all."""
     work = folder / _WORK
     work.mkdir(exist_ok=True)
     for path in work.glob(f"*{UNFINISHED}"):  # of workers that were killed
@@ -92,41 +108,31 @@ def _write_files(
     missing = [job for job in jobs if not job.target.exists()]
     if len(missing) < len(jobs):
         say(f"{len(jobs) - len(missing)} of {len(jobs)} shards are there already")
-    if not missing:
-        return shards
-    photographs = sum(job.shard.photographs for job in missing)
-    try:
+    if missing:
+        photographs = sum(job.shard.photographs for job in missing)
         with closing(write_shards(missing)) as written:
             for _ in track(written, photographs, "writing shards", size=int):
                 pass
-    except (UserError, KeyboardInterrupt):
-        say(f"the shards finished are kept in {folder}; the same command goes on from there")
-        raise
-    return shards
+    return jobs
 
 
-def _write_index(shards: Sequence[PlannedShard], folder: Path) -> None:
+def _write_index(jobs: Sequence[ShardJob], folder: Path) -> None:
     """Put the shards' parts of the index together; UserError when a file is not what they say."""
-    parts = str(folder / _WORK / "*.index.parquet")
+    order = f"list_position({list(SPLITS)}, split), position"
     with reading_parquet(folder / INDEX, "prepare") as connection:
-        connection.read_parquet(parts).create_view("parts")
+        spill_into(connection, folder / _WORK)
+        connection.read_parquet([str(job.index) for job in jobs]).create_view("parts")
         with replacing_file(folder / INDEX) as index:
-            write_parquet(
-                index,
-                connection,
-                f"SELECT * FROM parts ORDER BY list_position({list(SPLITS)}, split), position",  # noqa: S608
-            )
+            write_parquet(index, connection, f"SELECT * FROM parts ORDER BY {order}")  # noqa: S608
         rows = connection.execute(
             'SELECT file, count(*), max("offset" + length) FROM parts GROUP BY file'
         ).fetchall()
     indexed = {file: (count, end + AFTER_PAYLOAD) for file, count, end in rows}
-    for shard in shards:
-        file = folder / shard.file
-        if indexed.get(shard.file) != (shard.photographs, file.stat().st_size):
-            file.unlink()
-            raise UserError(
-                f"{file} was damaged after it was written; the same command makes it again"
-            )
+    for job in jobs:
+        size = job.target.stat().st_size
+        if indexed.get(job.shard.file) != (job.shard.photographs, size):
+            job.target.unlink()
+            raise UserError(f"{job.target} was damaged; the same command makes it again")
 
 
 def _write_manifest(
