@@ -58,7 +58,8 @@ _LINE = """
     coalesce(e.train, 0) AS train, coalesce(e.val, 0) AS val, coalesce(e.test, 0) AS test,
     coalesce(e.included, own.status = 'active', false) AS included,
     coalesce(own.status = 'active', false) AS is_class,
-    c.class_id, c.taxon_id AS class_taxon_id, c.name AS class_name, e.missing,
+    c.class_id, c.taxon_id AS class_taxon_id, c.name AS class_name, c.status AS class_status,
+    e.missing,
     CASE
         WHEN e.included OR e.taxon_id IS NOT NULL AND own.status IS DISTINCT FROM 'active'
             THEN coalesce(e.reason, '')
@@ -105,8 +106,8 @@ class TaxonLine:
         train, val, test: its own photographs in these splits.
         included: whether its photographs are used.
         is_class: whether it has an active class of its own.
-        class_id, class_taxon_id, class_name: the class that its photographs train, its own or that
-            of a coarser taxon.
+        class_id, class_taxon_id, class_name, class_status: the class that its photographs train,
+            else its own, which may be retired.
         missing: how many photographs it lacks to become a class; None where that is not known.
         reason: in words.
     """
@@ -127,6 +128,7 @@ class TaxonLine:
     class_id: int | None
     class_taxon_id: int | None
     class_name: str | None
+    class_status: str | None
     missing: int | None
     reason: str
 

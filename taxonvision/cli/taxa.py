@@ -134,11 +134,12 @@ def _show_below(answer: TaxonAnswer) -> None:
 
 
 def _class_of(line: TaxonLine) -> str:
-    """The class that a taxon's photographs train, with its name where that is another taxon."""
+    """The id of the class that a taxon's photographs train, and what is not usual about it."""
     if line.class_id is None:
         return "–"
-    same = line.class_taxon_id == line.taxon_id
-    return str(line.class_id) if same else f"{line.class_id}, {line.class_name}"
+    remarks = [line.class_name or ""] if line.class_taxon_id != line.taxon_id else []
+    remarks += ["retired"] if line.class_status == "retired" else []
+    return ", ".join([str(line.class_id), *remarks])
 
 
 def _missing(line: TaxonLine) -> str:

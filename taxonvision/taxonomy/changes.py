@@ -97,7 +97,7 @@ class Changes:
         step = self._ended[taxon_id]
         while not step.is_split and step.new_taxon_ids[0] in self._ended:
             step = self._ended[step.new_taxon_ids[0]]
-        *names, last = (_name_of(new, taxonomy) for new in step.new_taxon_ids)
+        *names, last = (self._name_of(new, taxonomy) for new in step.new_taxon_ids)
         if step.is_split:
             return f"split into {', '.join(names)} and {last}; a photograph of it may show any"
         return f"its photographs count as {last}"
@@ -151,6 +151,13 @@ class Changes:
                     sentence = f"taxon {step.taxon_id} ends here and cannot be a parent"
                     raise UserError(f"{self._at(step.changes[0])}: {sentence}")
         return ended
+
+    def _name_of(self, taxon_id: int, taxonomy: Taxonomy) -> str:
+        if taxon_id in taxonomy:
+            return taxonomy[taxon_id].name
+        lines = (change for step in self._steps for change in step.changes)
+        told = [c.name for c in lines if c.described_taxon_id == taxon_id and c.name]
+        return told[-1] if told else f"taxon {taxon_id}"
 
     def _at(self, change: Change) -> str:
         return f"{self.source}, line {change.line}"
@@ -283,17 +290,10 @@ def _change_of(row: Row, path: Path) -> Change:
     if kind == "renamed" and new is None and not change.name:
         raise UserError(f"{where}: renamed needs a name or a new_taxon_id")
     if kind == "moved" and (parent is None or new is not None):
-        raise UserError(
-            f"{where}: moved needs the parent_taxon_id and no new_taxon_id; "
-            "a taxon that got another id is renamed"
-        )
+        raise UserError(f"{where}: moved needs the parent_taxon_id, and no new_taxon_id")
     if parent == change.described_taxon_id:
         raise UserError(f"{where}: taxon {parent} cannot be its own parent")
     return change
-
-
-def _name_of(taxon_id: int, taxonomy: Taxonomy) -> str:
-    return taxonomy[taxon_id].name if taxon_id in taxonomy else f"taxon {taxon_id}"
 
 
 NO_CHANGES = Changes()

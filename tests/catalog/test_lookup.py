@@ -192,7 +192,7 @@ def test_classes_of_before_without_photographs(lookup):
     assert active.reason == (
         "included: a class since release 2, without photographs in this catalog"
     )
-    assert (retired.included, retired.class_id) == (False, 3)
+    assert (retired.included, retired.class_id, retired.class_status) == (False, 3, "retired")
     assert retired.reason == "not included: its class is retired"
     assert (faulty.included, faulty.is_class, faulty.class_id) == (False, True, 4)
     assert faulty.reason == "none can be used; a class since release 2"

@@ -31,9 +31,12 @@ def catalog(tmp_path_factory):
     write_csv(
         folder / "classes.csv",
         ("class_id", "taxon_id", "name", "rank", "status", "since"),
-        [(0, 100, "Bombus aaaaaa", "species", "active", "1"),
-         (1, 2, "Bombus", "genus", "active", "1")],
-    )  # fmt: skip
+        [
+            (0, 100, "Bombus aaaaaa", "species", "active", "1"),
+            (1, 2, "Bombus", "genus", "active", "1"),
+            (2, 3, "Apis", "genus", "retired", "1"),
+        ],
+    )
     write_csv(
         folder / "eligibility.csv",
         (
@@ -121,6 +124,7 @@ def test_the_known_ones_are_answered_beside_the_unknown(taxa):
 def test_homonyms_are_all_answered(taxa):
     out = taxa("apis")[1]
     assert "Apis, rank genus, taxon 3\n" in out
+    assert "no         2, retired  " in out
     assert "Apis, rank genus, taxon 4, below Apidae\n" in out
 
 
