@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Iterator
 
@@ -128,7 +127,7 @@ class ImageLister:
         for key in _DATE_KEYS:
             text = text_in(image.get(key))
             if text and not _NO_DATE.fullmatch(text):
-                day: datetime.date | None = iso_date(_EXIF_DATE.sub(r"\1-\2-\3", text, count=1))
+                day = iso_date(text) or iso_date(_EXIF_DATE.sub(r"\1-\2-\3", text, count=1))
                 if day is not None:
                     return date_in(day.isoformat(), key)
                 self._unread_dates.append(text)
@@ -163,8 +162,11 @@ def _license_of(image: Entry, file: CocoFile) -> str | None:
 
 
 def _url_of(image: Entry) -> str | None:
-    urls = (text_in(image.get(key)) for key in ("url", "coco_url", "flickr_url"))
-    return next((url for url in urls if url and url.startswith("http")), None)
+    for key in ("url", "coco_url", "flickr_url"):
+        url = text_in(image.get(key))
+        if url and url.startswith("http"):
+            return url
+    return None
 
 
 def _number(value: object) -> float | str | None:

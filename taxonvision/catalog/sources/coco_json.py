@@ -16,6 +16,7 @@ from taxonvision.errors import UserError
 from taxonvision.text import one_line
 
 Id = int | str
+_ID = (int, str)
 Entry = Mapping[str, Any]
 
 # train2017, val_2018, train_mini, public_test, instances_val2017, train_2017_bboxes
@@ -104,21 +105,22 @@ def read_coco(path: Path, split: str | None) -> CocoFile:
 
 def text_in(value: object) -> str | None:
     """The text of a value on one line, fit for any table; None for what is no text or number."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, str):
+        if value.isprintable():  # nearly all are, and millions come through here
+            return " ".join(value.split()) or None
+        return one_line(value.encode("utf-8", "replace").decode("utf-8")) or None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return one_line(str(value).encode("utf-8", "replace").decode("utf-8")) or None
+    return str(value)
 
 
 def id_in(entry: object, *keys: str) -> Id | None:
     """The id under the first of the `keys` that an entry has; None where it has none."""
-    if not isinstance(entry, dict):
-        return None
-    for key in keys:
-        value = entry.get(key)
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            return value
+    if isinstance(entry, dict):
+        for key in keys:
+            value = entry.get(key)
+            if isinstance(value, _ID) and value is not True and value is not False:
+                return value
     return None
 
 
