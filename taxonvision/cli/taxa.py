@@ -41,7 +41,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     unknown = 0
     most_below = None if values.format == "json" else _MOST_BELOW
     with open_lookup(Path(values.catalog)) as lookup:
-        for word, found in _found(lookup, arguments):
+        words = [for_screen(word) for word in arguments]  # they may hold bytes that are no text
+        for word, found in _found(lookup, words):
             unknown += not found.taxon_ids
             if found.by == "nearest name":
                 _remark(word, found)

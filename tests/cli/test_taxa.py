@@ -163,6 +163,12 @@ def test_names_cannot_steer_the_terminal(taxa):
     assert "\x1b" not in taxa("x\x1b[31m")[2]
 
 
+def test_words_that_are_no_text(taxa):
+    code, out, err = taxa("--format=json", "Bombus \udcff")
+    assert (code, out) == (2, "[]\n")
+    assert err.startswith("taxonvision: no taxon 'Bombus ")
+
+
 def test_what_is_refused(taxa, capsys, tmp_path):
     code, out, err = taxa()
     assert (code, out) == (2, "")
