@@ -51,7 +51,7 @@ def taxa_of_ranks(ranks: Mapping[ClassPath, str]) -> ClassTaxa:
     ids: dict[ClassPath, int] = {}
     taken: set[int] = set()
     for node in sorted(ranks):
-        ids[node] = _hashed_id(node, taken)
+        ids[node] = hashed_id(node, taken)
         taken.add(ids[node])
     taxa = [
         Taxon.of_rank(taxon_id, ids.get(node[:-1]), ranks[node], node[-1])
@@ -123,7 +123,7 @@ def _ranks_of_paths(
     return {node: MAIN_RANKS[-1 - height[node]] for node in nodes}
 
 
-def _hashed_id(node: ClassPath, taken: set[int]) -> int:
+def hashed_id(node: ClassPath, taken: set[int]) -> int:
     """A positive id below 2³¹ from the path of names; a collision is rehashed with a counter."""
     counter = 0
     while True:
