@@ -1,7 +1,16 @@
 """Which split an observation belongs to: what it was given, else what its group's hash says.
 
 A position is a whole number from 0 to 2⁶⁴ − 1, the hash of an id: uniform, and the same for ever.
-The first 80 % of positions are train, the next 10 % val, the last 10 % test.
+The first 80 % of positions are train, the next 10 % val, the last 10 % test. The oldest member of
+a group leads it: its position decides for all to which no split is given.
+
+What stays when a catalog grows: whatever is added or taken away, a unit keeps a split given to it,
+which is why former splits that are given (`--splits_from`) never move. Where none is given, a unit
+keeps its split while its group's leader stays the same: however many younger ones join. It may move
+- when a younger unit connects two groups: both follow the elder leader;
+- when an older one joins, or the leader leaves: the oldest that is there leads;
+- when one with a given split joins: the others follow that.
+The order of rows, and what is in other groups, never matter.
 """
 
 from __future__ import annotations
@@ -79,8 +88,8 @@ class Units:
     Attributes:
         position: uint64 [n], the hash position of the unit's id, or of what it is grouped by.
         age: int64 [n], the unit's rank by date and id, no two alike; the lowest is the oldest.
-        group: int64 [n], the group of the unit, as `group_units` gives it: the index of one of its
-            members.
+        group: int64 [n], the group of the unit as `group_units` gives it, the index of one of its
+            members; near-duplicates share one.
         given: int8 [n], the split that labels or an earlier catalog give to this very unit, an
             index into SPLITS; -1 where none is given.
     """
@@ -97,7 +106,8 @@ class Assigned:
 
     Attributes:
         split: int8 [n], indices into SPLITS.
-        crossing: int64 [k], which of the near-duplicate pairs lie in two splits, ascending.
+        crossing: int64 [k], which of the near-duplicate pairs lie in two splits, ascending: of each
+            one unit at least had its split given.
     """
 
     split: np.ndarray
@@ -120,13 +130,13 @@ def group_units(n: int, pairs: np.ndarray, *keys: np.ndarray) -> np.ndarray:
 
 
 def assign(units: Units, pairs: np.ndarray) -> Assigned:
-    """Split units so that neither groups nor near-duplicates (`pairs`, int64 [m, 2]) are torn.
+    """Split units; groups and near-duplicates (`pairs`, int64 [m, 2]) stay whole unless given torn.
 
     1. A unit keeps the split given to it.
-    2. Others among whose near-duplicates, also over others, some have a given split take it; where
-       these differ the one farther from training: test before val before train.
+    2. Of near-duplicates, be it over others, those without follow those with a given split: test
+       before val before train where these differ, since nothing known from test may be trained on.
     3. Others in a group with given splits take that of its oldest member that has one.
-    4. All others take the split of their group's oldest member's position.
+    4. All others take the split of their group's leader's position.
     """
     n = len(units.age)
     cluster = clusters(n, pairs)
