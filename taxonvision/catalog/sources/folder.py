@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from taxonvision.catalog.class_taxa import ClassTaxa, taxa_of_paths, taxa_of_tables
 from taxonvision.catalog.sources.files import Files, entries, find_files
@@ -89,37 +88,6 @@ def _photos(
             taxon_id=taxa.taxon_ids[label.names],
             license=label.photo.license or options.license or None,
             attribution=label.photo.attribution or options.attribution or None,
-        )
-
-
-def list_folder(root: Path, options: FolderOptions) -> Any:
-    """What `stage_folder` lists, as one object; goes when nothing asks for it any more."""
-    import tempfile
-
-    from taxonvision.catalog.listing import Listing
-    from taxonvision.catalog.staging import staging_in
-    from taxonvision.taxonomy.tree import Taxon, Taxonomy
-
-    with tempfile.TemporaryDirectory() as folder, staging_in(Path(folder, "work")) as staging:
-        source = stage_folder(staging, root, options)
-        execute = staging.connection.execute
-        taxa = execute("SELECT taxon_id, parent_taxon_id, rank, name, rank_level FROM listed_taxa")
-        tree = Taxonomy(Taxon(*row) for row in taxa.fetchall())
-        names: dict[str, dict[int, str]] = {}
-        for t, code, name in execute("FROM listed_names").fetchall():
-            names.setdefault(code, {})[t] = name
-        columns = "photo_id, path, taxon_id, split, license, attribution, fault"
-        photos = execute(
-            f"SELECT {columns} FROM listed WHERE left_out IS NULL ORDER BY row"
-        ).fetchall()  # noqa: S608
-        rejects = execute("SELECT path, reason FROM rejects").fetchall()
-        return Listing(
-            root,
-            [ListedPhoto(*row) for row in photos],  # type: ignore[misc]
-            tree,
-            names,
-            [Reject(*row) for row in rejects],  # type: ignore[misc]
-            source.other_files,
         )
 
 
