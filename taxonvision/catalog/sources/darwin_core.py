@@ -118,7 +118,7 @@ def _list(staging: Staging) -> None:
         UNION ALL
         SELECT {record} FROM {OBSERVED} o LEFT JOIN taxon_of t USING (lineage)
             WHERE o.again OR o.id NOT IN (SELECT id FROM dc_placed WHERE id IS NOT NULL);
-        DROP TABLE dc_placed; DROP TABLE {OBSERVED}
+        DROP TABLE dc_placed; DROP TABLE {OBSERVED}; DROP TABLE taxon_of
         """  # noqa: S608
     )
 

@@ -12,6 +12,7 @@ from taxonvision.catalog.sources.media_urls import (
     fault_sql,
     file_name_sql,
     media_path_sql,
+    numbered_sql,
     other_media_sql,
     photo_id_sql,
     suffix_sql,
@@ -75,7 +76,7 @@ def stage_associated_media(staging: Staging, observed: str) -> dict[str, int]:
     connection = staging.connection
     connection.execute(
         f"""
-        CREATE TEMP TABLE associated AS
+        CREATE OR REPLACE TEMP TABLE associated AS
         SELECT * REPLACE (trim(url) AS url), {other_media_sql("trim(url)")} AS other FROM (
             SELECT id, rowid AS place, license, NULL::VARCHAR AS format,
                 unnest(string_split(media, '|')) AS url,
@@ -102,7 +103,7 @@ def place_photos(staging: Staging, root: Path) -> None:
     connection = staging.connection
     connection.execute(
         f"""
-        CREATE TABLE dc_placed AS SELECT
+        CREATE OR REPLACE TABLE dc_placed AS SELECT
             rowid AS "row", id, url, photo_id, license, attribution, fault,
             {media_path_sql(connection, root, PHOTOS)} AS path,
             row_number() OVER (PARTITION BY id ORDER BY rowid) - 1 AS position,
@@ -116,9 +117,9 @@ def place_photos(staging: Staging, root: Path) -> None:
 
 def _create(staging: Staging) -> None:
     staging.connection.execute(
-        f"CREATE TABLE {PHOTOS} (id VARCHAR, url VARCHAR, photo_id VARCHAR, extension VARCHAR,"
-        " file_name VARCHAR, is_numbered BOOLEAN, license VARCHAR, attribution VARCHAR,"
-        " fault VARCHAR)"
+        f"CREATE OR REPLACE TABLE {PHOTOS} (id VARCHAR, url VARCHAR, photo_id VARCHAR,"
+        " extension VARCHAR, file_name VARCHAR, is_numbered BOOLEAN, license VARCHAR,"
+        " attribution VARCHAR, fault VARCHAR)"
     )
 
 
@@ -128,6 +129,6 @@ def _insert(
     staging.connection.execute(
         f"INSERT INTO {PHOTOS} SELECT {key}, {url}, {photo_id_sql(url)},"  # noqa: S608
         f" {extension_sql(url, 'format')}, {file_name_sql(url)},"
-        f" regexp_full_match({photo_id_sql(url)}, '\\d{{1,15}}'), {license_}, {attribution},"
+        f" {numbered_sql(url)}, {license_}, {attribution},"
         f" {fault_sql(url)} FROM {rows} ORDER BY {order}"
     )

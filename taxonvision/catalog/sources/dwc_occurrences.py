@@ -88,15 +88,15 @@ def stage_occurrences(
     tell(staging, table, duplicates=duplicates)
     lineage = lineage_sql(TAXON_COLUMNS)
     connection.execute(
-        f"CREATE VIEW dc_named AS SELECT *, CASE WHEN lower(occurrenceStatus) IS DISTINCT FROM"  # noqa: S608
-        f" 'absent' THEN {lineage} END AS lineage FROM {table.name}"
+        "CREATE OR REPLACE VIEW dc_named AS SELECT *, CASE WHEN lower(occurrenceStatus)"  # noqa: S608
+        f" IS DISTINCT FROM 'absent' THEN {lineage} END AS lineage FROM {table.name}"
     )
     stage_named_taxa(staging, "dc_named", TAXON_COLUMNS, taxon_of_record)
     language = f"coalesce({_LANGUAGE}, 'en')" if english else _LANGUAGE
     stage_common_names(staging, "dc_named", "vernacularName", language)
     connection.execute(
         f"""
-        CREATE TABLE {OBSERVED} AS SELECT
+        CREATE OR REPLACE TABLE {OBSERVED} AS SELECT
             {key} AS id,
             CASE WHEN regexp_matches(occurrenceID, '{_OBSERVATION_PAGE}')
                 THEN 'https://www.inaturalist.org/observations/'

@@ -34,7 +34,7 @@ def load_records(
     """
     for name, terms in (core, media):
         columns = ", ".join(f'"{column}" VARCHAR' for column in (_KEY, *terms))
-        staging.connection.execute(f"CREATE TABLE {name} ({columns}, line BIGINT)")
+        staging.connection.execute(f"CREATE OR REPLACE TABLE {name} ({columns}, line BIGINT)")
     records, objects = _Rows(staging, *core), _Rows(staging, *media)
     for line, record in elements(path, ROOT):
         if local_name(record.tag) != _RECORD:

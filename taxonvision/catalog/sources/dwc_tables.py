@@ -78,7 +78,7 @@ def reject(staging: Staging, table: Loaded, fault: str, *, lists_photographs: bo
     """Move the rows to `rejects` for which the SQL expression `fault` is not NULL but a reason."""
     connection = staging.connection
     connection.execute(
-        f'CREATE TEMP TABLE faults AS SELECT rowid AS faulty, "{table.key}" AS id,'  # noqa: S608
+        f'CREATE OR REPLACE TEMP TABLE faults AS SELECT rowid AS faulty, "{table.key}" AS id,'  # noqa: S608
         f" {fault} AS reason FROM {table.name} WHERE reason IS NOT NULL"
     )
     if table.source:

@@ -30,6 +30,11 @@ def photo_id_sql(url: str) -> str:
     return f"coalesce(nullif(regexp_extract({url}, '{_INATURALIST}', 1), ''), md5({url})[:16])"
 
 
+def numbered_sql(url: str) -> str:
+    """SQL that is true for addresses with iNaturalist's number of the photograph."""
+    return f"coalesce(regexp_matches({url}, '{_INATURALIST}'), false)"
+
+
 def file_name_sql(url: str) -> str:
     """SQL for the last part of an address, without query; NULL where there is none."""
     return f"nullif(regexp_extract({url}, '{_NAME}', 1), '')"
@@ -92,8 +97,8 @@ def media_path_sql(connection: DuckDBPyConnection, root: Path, table: str) -> st
     if not found[folder]:
         return by_id
     connection.execute(
-        f"CREATE TEMP TABLE called_alike AS SELECT file_name FROM {table} WHERE NOT is_numbered"  # noqa: S608
-        " GROUP BY file_name HAVING count(DISTINCT photo_id) > 1"
+        f"CREATE OR REPLACE TEMP TABLE called_alike AS SELECT file_name FROM {table}"  # noqa: S608
+        " WHERE NOT is_numbered GROUP BY file_name HAVING count(DISTINCT photo_id) > 1"
     )
     return (
         "CASE WHEN is_numbered OR file_name IS NULL OR file_name IN (FROM called_alike)"

@@ -71,8 +71,8 @@ def stage_named_taxa(
     connection = staging.connection
     cells = ", ".join(f'any_value("{column}") AS "{column}"' for column in columns)
     connection.execute(
-        f"CREATE TEMP TABLE lineages AS SELECT lineage, count(*) AS n, {cells} FROM {table}"  # noqa: S608
-        " WHERE lineage IS NOT NULL GROUP BY lineage"
+        f"CREATE OR REPLACE TEMP TABLE lineages AS SELECT lineage, count(*) AS n, {cells}"  # noqa: S608
+        f" FROM {table} WHERE lineage IS NOT NULL GROUP BY lineage"
     )
     names = ", ".join(f'"{column}"' for column in columns)
     query = connection.execute(f"SELECT lineage, n, {names} FROM lineages ORDER BY lineage")  # noqa: S608
@@ -98,8 +98,9 @@ def stage_named_taxa(
         },
     )
     connection.execute(
-        "CREATE TABLE taxon_of AS SELECT (high::UHUGEINT << 64) | low::UHUGEINT AS lineage,"
-        " taxon_id FROM named; DROP TABLE lineages"
+        "CREATE OR REPLACE TABLE taxon_of AS SELECT"
+        " (high::UHUGEINT << 64) | low::UHUGEINT AS lineage, taxon_id FROM named;"
+        " DROP TABLE lineages"
     )
     connection.unregister("named")
 
