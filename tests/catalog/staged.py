@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from taxonvision.catalog.staging import ListedPhoto, Reject, Source, staging_in
+from taxonvision.catalog.staging import ListedPhoto, Reject, Source, Staging, staging_in
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
 # Without an observation of its own a photograph has its own id there.
@@ -34,9 +34,10 @@ def _work_database():
     return stack.enter_context(staging_in(Path(folder, "work")))
 
 
-def staged(stage):
-    """All that `stage(staging)`, a source, hands over."""
-    staging = _work_database()
+def staged(stage, photographs=None):
+    """All that `stage(staging)`, a source, hands over; it may write files to `photographs`."""
+    work = _work_database()
+    staging = Staging(work.connection, work.folder, photographs or work.photographs)
     execute = staging.connection.execute
     execute("DROP TABLE IF EXISTS listed")
     for table in ("listed_taxa", "listed_names", "rejects", "tables_read"):

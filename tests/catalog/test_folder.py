@@ -363,6 +363,7 @@ def test_faulty_rows_and_unlabelled_files_are_rejected(root, table):
         "7.jpg": "dangling link",
         "gone.jpg": "labels.csv, line 4: no such photograph below --input",
     }
+    assert listing.tables == {"labels.csv": (8, 2, 6, 0)}
 
 
 def test_a_line_that_says_the_same_again_is_a_duplicate(root, table):
@@ -374,6 +375,7 @@ def test_a_line_that_says_the_same_again_is_a_duplicate(root, table):
     ]  # fmt: skip
     assert len({photo.taxon_id for photo in listing.photos}) == 1
     assert rejects(listing) == {}
+    assert listing.tables == {"labels.csv": (2, 1, 0, 1)}
 
 
 def test_a_line_that_says_something_else_again_is_faulty(root, table):

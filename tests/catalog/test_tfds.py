@@ -52,8 +52,8 @@ def examples(labels, start=0, kind="JPEG"):
 
 
 def listed(name, tmp_path, **options):
-    options = TfdsOptions(unpack_to=tmp_path / "unpacked", **options)
-    return staged(lambda staging: stage_tfds(staging, str(name), options))
+    options = TfdsOptions(**options)
+    return staged(lambda staging: stage_tfds(staging, str(name), options), tmp_path / "unpacked")
 
 
 def refusal(name, tmp_path, **options):

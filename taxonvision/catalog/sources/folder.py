@@ -57,6 +57,7 @@ def stage_folder(staging: Staging, root: Path, options: FolderOptions) -> Source
     files = find_files(root)
     if options.labels:
         labels = read_labels(options.labels, _faults(files) | dict.fromkeys(files.photos))
+        _tell_rows(staging, options.labels.name, labels)
         if options.levels:
             labels = replace(labels, photos=_placed_by_folders(labels.photos, options))
         unlisted = f"not listed in {options.labels.name}"
@@ -76,6 +77,14 @@ def stage_folder(staging: Staging, root: Path, options: FolderOptions) -> Source
     rejects += [reject for reject in files.rejects if reject.path not in labels.paths]
     staging.add_rejects(rejects)
     return Source(root, dict(files.other))
+
+
+def _tell_rows(staging: Staging, name: str, labels: Labels) -> None:
+    rows = len(labels.photos) + len(labels.rejects)
+    faulty = len(labels.rejects) + sum(bool(label.photo.fault) for label in labels.photos)
+    duplicates = sum(bool(label.photo.left_out) for label in labels.photos)
+    used = rows - faulty - duplicates
+    staging.add_table_read(name, rows, used=used, faulty=faulty, duplicates=duplicates)
 
 
 def _photos(

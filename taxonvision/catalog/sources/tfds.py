@@ -43,7 +43,6 @@ class TfdsOptions:
     """How a prepared data set is read.
 
     Attributes:
-        unpack_to: the folder that the photographs are written to; it is made.
         data_dir: the folder of prepared data sets; None: TFDS's own.
         taxa: table `class`, `taxon_id`, `scientific_name` ...; a class is the name of a label. It
             must name every label.
@@ -52,7 +51,6 @@ class TfdsOptions:
         attribution: line of credit of all photographs.
     """
 
-    unpack_to: Path
     data_dir: Path | None = None
     taxa: Path | None = None
     taxonomy: Path | None = None
@@ -76,9 +74,9 @@ def stage_tfds(staging: Staging, name: str, options: TfdsOptions) -> Source:
     """Unpack the photographs of a prepared data set and list them.
 
     Args:
-        staging: what is filled.
+        staging: what is filled; the photographs are written to its folder for them.
         name: `NAME`, `NAME:VERSION` or `NAME/CONFIG:VERSION`, or the folder of a prepared set.
-        options: where from and where to.
+        options: how it is read.
 
     Every example is listed or rejected.
 
@@ -96,12 +94,12 @@ def stage_tfds(staging: Staging, name: str, options: TfdsOptions) -> Source:
         if options.taxa
         else taxa_of_paths(class_paths, ())
     )
-    unpacker = _Unpacker(prepared, taxa, options)
+    unpacker = _Unpacker(prepared, taxa, options, staging.photographs)
     total = sum(prepared.builder.info.splits[split].num_examples for split in prepared.splits)
     staging.add_photos(track(unpacker.photos(), total, "unpacking"))
     unpacker.finish(staging)
     staging.add_names(taxa.names)
-    return Source(options.unpack_to)
+    return Source(staging.photographs)
 
 
 def prepared_folder(name: str, data_dir: Path | None) -> Path:
@@ -111,8 +109,9 @@ def prepared_folder(name: str, data_dir: Path | None) -> Path:
     """
     if Path(name, _INFO).is_file():
         return Path(name)
-    if Path(name).is_dir():
-        raise UserError(f"{name} holds no {_INFO}; --input names a data set or its folder")
+    holds_none = f"{name} holds no {_INFO}; --input names a data set or its folder"
+    if Path(name).is_dir() and os.sep in name:
+        raise UserError(holds_none)
     tfds = _load_tfds()
     try:
         # unlike `tfds.builder` this asks no server what a set looks like that is not here
@@ -120,6 +119,8 @@ def prepared_folder(name: str, data_dir: Path | None) -> Path:
             name, data_dir=None if data_dir is None else str(data_dir)
         )
     except tfds.core.DatasetNotFoundError:
+        if Path(name).is_dir():
+            raise UserError(holds_none) from None
         where = data_dir or tfds.core.constants.DATA_DIR
         raise UserError(
             f"the data set {name} is not prepared in {where}; name another with --data_dir, or "
@@ -167,10 +168,13 @@ def _open(folder: Path) -> _Prepared:
 class _Unpacker:
     """Writes the photographs, lists them and keeps what it cannot list."""
 
-    def __init__(self, prepared: _Prepared, taxa: ClassTaxa, options: TfdsOptions) -> None:
+    def __init__(
+        self, prepared: _Prepared, taxa: ClassTaxa, options: TfdsOptions, folder: Path
+    ) -> None:
         self._prepared = prepared
         self._taxa = taxa
         self._options = options
+        self._folder = folder
         self._used: set[int] = set()
         self._rejects: list[Reject] = []
         self._read: list[tuple[str, int, int, int]] = []
@@ -216,7 +220,7 @@ class _Unpacker:
                     photo = replace(photo, left_out="duplicate")
             if not photo.left_out:
                 assert photo.path is not None
-                file = self._options.unpack_to / photo.path
+                file = self._folder / photo.path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(data)
             yield photo
