@@ -145,7 +145,7 @@ def _open(folder: Path) -> _Prepared:
         builder = tfds.builder_from_directory(str(folder))
     except Exception as error:  # of many kinds, for its tables may be damaged in many ways
         raise UserError(f"{folder} cannot be opened ({reason_of(error, 200)})") from None
-    features = dict(builder.info.features)
+    features = dict(sorted(builder.info.features.items()))
     images = [key for key, f in features.items() if type(f) is tfds.features.Image]
     labels = [key for key, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
     keys = builder.info.supervised_keys
