@@ -37,16 +37,14 @@ def in_pipeline(runner: str, options: Sequence[str] = ()) -> WriteShards:
     with without_chatter():  # which clients of clouds are not installed
         import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.runners.runner import create_runner
 
     direct = runner.lower() in ("direct", "directrunner")
     complaint = io.StringIO()
     try:
-        engine = create_runner(_DIRECT if direct else runner)
         with contextlib.redirect_stderr(complaint):
             pipeline_options = PipelineOptions([f"--{option}" for option in options])
             pipeline_options.get_all_options()
-        pipeline = beam.Pipeline(runner=engine, options=pipeline_options)
+        pipeline = beam.Pipeline(_DIRECT if direct else runner, pipeline_options)
     except SystemExit:  # argparse
         reason = complaint.getvalue().strip().rpartition("error: ")[2]
         raise UserError(f"--beam_options: {reason}") from None

@@ -81,9 +81,10 @@ class Shards:
                 " FROM read_parquet(?) WHERE split = ? ORDER BY position",
                 [str(self.index), split],
             ).fetchnumpy()
-        if len(columns["photo_id"]) != self.manifest["counts"][split]:
-            raise UserError(f"{self.index} is not that of {self.folder / MANIFEST}; prepare again")
         files = {entry["file"]: self.folder / entry["file"] for entry in self.manifest["files"]}
+        complete = len(columns["photo_id"]) == self.manifest["counts"].get(split)
+        if not (complete and files.keys() >= set(columns["file"])):
+            raise UserError(f"{self.index} is not that of {self.folder / MANIFEST}; prepare again")
         where = (columns[name].tolist() for name in ("file", "image_offset", "image_length"))
         return ShardPhotos(
             photo_ids=columns["photo_id"].tolist(),
@@ -103,7 +104,11 @@ def open_shards(folder: Path) -> Shards:
     """Open shards; UserError when they are none, or a file is missing or not of its size."""
     manifest = read_manifest(folder, MANIFEST, "set of shards", "prepare", SCHEMA_VERSION, _FIELDS)
     for entry in manifest["files"]:
-        _check_file(folder / entry["file"], entry["bytes"])
+        try:
+            file, size = str(entry["file"]), int(entry["bytes"])
+        except (TypeError, KeyError, ValueError):
+            raise UserError(f"{folder / MANIFEST} lists files wrongly; prepare again") from None
+        _check_file(folder / file, size)
     return Shards(
         folder=folder,
         manifest=manifest,
