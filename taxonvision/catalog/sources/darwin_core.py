@@ -34,7 +34,7 @@ from taxonvision.catalog.sources.dwc_tables import TermTable, load
 from taxonvision.catalog.sources.dwca_archive import META, Archive, find_meta, read_archive
 from taxonvision.catalog.sources.listed_sql import listed_sql
 from taxonvision.catalog.sources.records import Dialect, opened
-from taxonvision.catalog.sources.unzip import member_names, unpack
+from taxonvision.catalog.sources.unzip import member_names, unpack, unpacking
 from taxonvision.catalog.staging import Source, Staging
 from taxonvision.errors import UserError
 from taxonvision.text import one_line
@@ -56,19 +56,22 @@ def stage_darwin_core(staging: Staging, path: Path, photos: Path | None) -> Sour
     if not path.exists():
         raise UserError(f"{path} does not exist")
     root = photos or (path if path.is_dir() else path.parent)
-    meta = find_meta(path) if path.is_dir() or zipfile.is_zipfile(path) else None
-    if meta:
-        others = _stage_archive(staging, read_archive(path, meta, staging.folder))
-    else:
-        file = _only_file(path, staging.folder)
-        others = (
-            _stage_document(staging, file)
-            if _is_xml(file)
-            else _stage_archive(staging, Archive(_lone_table(file), ()))
-        )
+    with unpacking(path, staging.folder) as unpacked:
+        others = _stage(staging, path, unpacked)
     place_photos(staging, root)
     _list(staging)
     return Source(root, others)
+
+
+def _stage(staging: Staging, path: Path, unpacked: Path) -> dict[str, int]:
+    """Stage what the input is; returns how many media of which kind are no photographs."""
+    meta = find_meta(path) if path.is_dir() or zipfile.is_zipfile(path) else None
+    if meta:
+        return _stage_archive(staging, read_archive(path, meta, unpacked))
+    file = _only_file(path, unpacked)
+    if _is_xml(file):
+        return _stage_document(staging, file)
+    return _stage_archive(staging, Archive(_lone_table(file), ()))
 
 
 def _stage_archive(staging: Staging, archive: Archive) -> dict[str, int]:

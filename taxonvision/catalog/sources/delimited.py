@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -37,15 +38,18 @@ COMMA_SEPARATED = Dialect(",", '"')
 
 
 def read_header(path: Path, dialect: Dialect) -> list[str]:
-    """The names of the columns in a table's first line; UserError when there is none."""
+    """The names of the columns in the last line of a table's header; UserError for none."""
     with opened(path) as file:
+        for _ in range(dialect.header_lines - 1):
+            file.readline()
         line = file.readline(_LONGEST_HEADER)
+    where = f"{path}, line {max(dialect.header_lines, 1)}"
     try:
         text = line.decode("utf-8").removeprefix("\ufeff").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise UserError(f"{path}, line 1: not UTF-8; save it as UTF-8") from None
+        raise UserError(f"{where}: not UTF-8; save it as UTF-8") from None
     if not text.strip() or "\0" in text:
-        raise UserError(f"{path}, line 1: there are no names of columns")
+        raise UserError(f"{where}: there are no names of columns")
     return [cell.strip() for cell in cells_of(text, dialect)]
 
 
@@ -58,6 +62,7 @@ def load_table(
     dialect: Dialect,
     required: Sequence[str],
     header: Sequence[str] | None = None,
+    computed: Mapping[str, str] = MappingProxyType({}),
     lists_photographs: bool = False,
 ) -> int:
     """Read a table, gzipped or not, into the new database table `table`; returns its row count.
@@ -71,6 +76,7 @@ def load_table(
         dialect: how the file is written.
         required: columns that must be there.
         header: names of the columns where the file's own are not to be used.
+        computed: more columns by name, as SQL expressions of the others.
         lists_photographs: its faulty rows count among the photographs listed.
 
     The row count is that of the rows read and of the faulty ones, which go to `rejects` with their
@@ -80,7 +86,7 @@ def load_table(
 
     names = list(header if header is not None else read_header(path, dialect))
     _check_columns(path, names, required, dialect)
-    read = _Reading(staging, table, names, columns)
+    read = _Reading(staging, table, names, columns, computed)
     try:
         faulty = read(path, dialect)
         sound = not (faulty and dialect.quote) and not read.any_nul()
@@ -116,7 +122,12 @@ class _Reading:
     """How DuckDB reads one table, and what it says of the rows that it could not read."""
 
     def __init__(
-        self, staging: Staging, table: str, names: Sequence[str], columns: Mapping[str, str]
+        self,
+        staging: Staging,
+        table: str,
+        names: Sequence[str],
+        columns: Mapping[str, str],
+        computed: Mapping[str, str],
     ) -> None:
         self._connection = staging.connection
         self._table = table
@@ -127,7 +138,7 @@ class _Reading:
         self._selected = ", ".join(
             f'{place[name]} AS "{name}"' if name in place else f'NULL::{kind} AS "{name}"'
             for name, kind in columns.items()
-        )
+        ) + "".join(f', {sql} AS "{name}"' for name, sql in computed.items())
 
     def __call__(self, path: Path, dialect: Dialect) -> int:
         """Make the table anew from a file; returns how many rows could not be read."""

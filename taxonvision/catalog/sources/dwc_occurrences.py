@@ -88,8 +88,9 @@ def stage_occurrences(
     tell(staging, table, duplicates=duplicates)
     lineage = lineage_sql(TAXON_COLUMNS)
     connection.execute(
-        "CREATE OR REPLACE VIEW dc_named AS SELECT *, CASE WHEN lower(occurrenceStatus)"  # noqa: S608
-        f" IS DISTINCT FROM 'absent' THEN {lineage} END AS lineage FROM {table.name}"
+        "CREATE OR REPLACE VIEW dc_named AS SELECT *, rowid AS place,"  # noqa: S608
+        " CASE WHEN lower(occurrenceStatus) IS DISTINCT FROM 'absent'"
+        f" THEN {lineage} END AS lineage FROM {table.name}"
     )
     stage_named_taxa(staging, "dc_named", TAXON_COLUMNS, taxon_of_record)
     language = f"coalesce({_LANGUAGE}, 'en')" if english else _LANGUAGE
@@ -112,7 +113,7 @@ def stage_occurrences(
             license,
             coalesce(rightsHolder, recordedBy) AS attribution,
             associatedMedia AS media,
-            {f"rowid IN {repeated}" if duplicates else "false"} AS again
+            {f"place IN {repeated}" if duplicates else "false"} AS again
         FROM dc_named;
         DROP VIEW dc_named; DROP TABLE {table.name}
         """  # noqa: S608

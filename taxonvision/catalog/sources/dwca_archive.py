@@ -5,10 +5,11 @@ Format: dwc.tdwg.org/text (core and extensions, fields by index, defaults).
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
@@ -104,15 +105,23 @@ def _table(path: Path, meta: str, unpacked: Path, element: Element, where: str) 
     keys = [_index(e, where) for e in element if local_name(e.tag) == key]
     if len(keys) != 1 or keys[0] is None:
         raise UserError(f"{where}: there must be one <{key} index=...>")
-    first = read_header(file, dialect)
-    width = max([len(first), keys[0] + 1, *(index + 1 for index in terms)])
-    if width > len(first) and dialect.header_lines:
-        raise UserError(
-            f"{file}, line 1: {len(first)} columns, but {META} describes column {width}"
-        )
+    described = max([keys[0], *terms]) + 1
+    width = _width(file, dialect, described)
+    if width < described:
+        raise UserError(f"{file}, line 1: {width} columns, but {META} describes column {described}")
     terms.setdefault(keys[0], KEY)
     columns = tuple(terms.get(index, f"column {index}") for index in range(width))
     return TermTable(file, dialect, columns, terms[keys[0]], defaults)
+
+
+def _width(file: Path, dialect: Dialect, described: int) -> int:
+    """How many columns a table has, by its header, else by its first row."""
+    if dialect.header_lines == 1:
+        return len(read_header(file, dialect))
+    with contextlib.suppress(UserError):  # a row as bad as others, or no row at all
+        row = read_header(file, replace(dialect, header_lines=dialect.header_lines + 1))
+        return max(len(row), described)
+    return described
 
 
 def _terms(element: Element, where: str) -> tuple[dict[int, str], dict[str, str]]:

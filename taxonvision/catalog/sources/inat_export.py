@@ -44,7 +44,7 @@ from taxonvision.catalog.sources.named_ranks import (
     stage_common_names,
     stage_named_taxa,
 )
-from taxonvision.catalog.sources.unzip import member_names, unpack
+from taxonvision.catalog.sources.unzip import member_names, unpack, unpacking
 from taxonvision.catalog.staging import Source, Staging
 from taxonvision.errors import UserError
 from taxonvision.taxonomy.ranks import RANK_LEVELS
@@ -90,8 +90,9 @@ def stage_inat_export(staging: Staging, path: Path, photos: Path | None) -> Sour
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder; --input names the exported table, .csv or .zip")
-    table = _table(staging, path)
-    loaded = load(staging, table, _TABLE, _COLUMNS, lists_photographs=True)
+    with unpacking(path, staging.folder) as unpacked:
+        table = _table(path, unpacked)
+        loaded = load(staging, table, _TABLE, _COLUMNS, lists_photographs=True)
     connection = staging.connection
     for column in table.columns:  # R writes NA for nothing
         if column in _COLUMNS:
@@ -129,13 +130,13 @@ def taxon_of_row(cells: Mapping[str, str]) -> NamedTaxon | None:
     return named_taxon(names, rank, scientific, taxon_id=taxon_id)
 
 
-def _table(staging: Staging, path: Path) -> TermTable:
+def _table(path: Path, unpacked: Path) -> TermTable:
     """The table with its header checked, taken out of a zip."""
     if path.is_file() and zipfile.is_zipfile(path):
         names = [name for name in member_names(path) if name.lower().endswith(".csv")]
         if len(names) != 1:
             raise UserError(f"{path} must hold one .csv, not {len(names)}")
-        path = unpack(path, names[0], staging.folder)
+        path = unpack(path, names[0], unpacked)
     columns = read_header(path, COMMA_SEPARATED)
     needed = (("uuid", "id"), ("image_url",), ("taxon_id", "scientific_name"))
     missing = [" or ".join(names) for names in needed if not set(names) & set(columns)]

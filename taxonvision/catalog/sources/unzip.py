@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import stat
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -39,7 +40,7 @@ def member_names(path: Path) -> list[str]:
 
 
 def unpack(path: Path, name: str, folder: Path) -> Path:
-    """Unpack one file of a zip into `folder`, under the last part of its name; returns its place.
+    """Unpack one file of a zip into `folder`, under its name; returns its place.
 
     UserError when it is packed so densely that it must be a bomb, when the disk has no room for it,
     and when it is damaged.
@@ -59,10 +60,24 @@ def unpack(path: Path, name: str, folder: Path) -> Path:
                 f"{path}: {name} unpacks to {member.file_size / 1e9:.1f} GB, and beside --out is "
                 f"room for {room / 1e9:.1f} GB"
             )
-        target = folder / PurePosixPath(name).name
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(member) as packed, target.open("xb") as file:
             shutil.copyfileobj(packed, file, 2**20)
         return target
+
+
+@contextlib.contextmanager
+def unpacking(path: Path, folder: Path) -> Iterator[Path]:
+    """Yield a new folder in `folder` to unpack the zip `path` into.
+
+    A UserError about a file there is told as one about the zip.
+    """
+    unpacked = Path(tempfile.mkdtemp(dir=folder))
+    try:
+        yield unpacked
+    except UserError as error:
+        raise UserError(str(error).replace(f"{unpacked}/", f"{path}: ")) from None
 
 
 @contextlib.contextmanager

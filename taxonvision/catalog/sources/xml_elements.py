@@ -62,7 +62,7 @@ class _Reader:
         """The children that end in this part of the file."""
         try:
             self._parser.Parse(chunk, last)
-        except (expat.ExpatError, ValueError) as error:  # ValueError: an encoding expat lacks
+        except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: encodings
             line = self._parser.CurrentLineNumber
             reason = expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else error
             raise UserError(f"{self._path}, line {line}: not XML: {reason}") from None
