@@ -17,9 +17,11 @@ from taxonvision import photograph
 from taxonvision.photograph import (
     MAX_PIXELS,
     PhotographError,
+    Piece,
     decode,
     read_bytes,
     read_upright,
+    upright,
 )
 
 # As the module itself asks for; pytest starts every test with filters of its own.
@@ -526,3 +528,34 @@ def test_random_damage(kind, data):
         damaged[min(place, len(damaged) - 1)] = byte
     cut = data.draw(st.none() | st.integers(0, len(damaged)))
     answers(bytes(damaged[:cut]))
+
+
+# Photographs within larger files.
+
+
+def test_a_piece_of_a_file_is_read_as_a_file(tmp_path):
+    data = encoded(PIXELS, "PNG")
+    (tmp_path / "shard").write_bytes(b"before" + data + b"after")
+    piece = Piece(tmp_path / "shard", 6, len(data))
+    assert read_bytes(piece) == data
+    with upright(piece) as image:
+        assert (np.asarray(image) == PIXELS).all()
+    assert str(piece) == f"{tmp_path / 'shard'}, bytes 6 to {6 + len(data)}"
+
+
+@pytest.mark.parametrize(
+    ("offset", "length", "why"),
+    [
+        (0, 11, "the file ends before it"),
+        (10**12, 1, "the file ends before it"),
+        (-1, 3, "no place in a file"),
+        (0, -1, "no place in a file"),
+        (0, photograph.MAX_BYTES + 1, "no place in a file"),
+    ],
+)
+def test_pieces_that_are_not_there(tmp_path, offset, length, why):
+    (tmp_path / "shard").write_bytes(b"0123456789")
+    with pytest.raises(PhotographError, match=why):
+        read_bytes(Piece(tmp_path / "shard", offset, length))
+    with pytest.raises(PhotographError, match="no such file"):
+        read_bytes(Piece(tmp_path / "gone", offset, length))

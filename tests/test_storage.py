@@ -13,6 +13,7 @@ from taxonvision.storage import (
     digest_of,
     file_digest,
     publish,
+    publish_resuming,
     read_json,
     read_manifest,
     replacing,
@@ -534,3 +535,99 @@ def test_when_the_second_rename_fails_the_old_output_is_put_back(
         make(out, overwrite=True)
     assert content(out) == "old"
     assert names(tmp_path) == ["out"]
+
+
+# publish_resuming: long work goes on where it ended.
+
+
+def resuming(out, recipe=RECIPE, *, version="1", overwrite=False):
+    return publish_resuming(out, MANIFEST, recipe, version=version, overwrite=overwrite)
+
+
+def complete(partial, recipe=RECIPE):
+    (partial / "piece").write_text("whole")
+    write_json(partial / MANIFEST, {"made_by": recipe.as_json()})
+
+
+@pytest.mark.parametrize("failure", [UserError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [True, False])
+def test_the_next_run_finds_what_one_that_raised_left(tmp_path, failure, old):
+    out = tmp_path / "out"
+    if old:
+        make(out, OTHER, "old")
+    with pytest.raises(failure), resuming(out, overwrite=old) as partial:
+        (partial / "piece").write_text("whole")
+        raise failure
+    assert not old or content(out) == "old"
+    with resuming(out, overwrite=old) as partial:
+        assert (partial / "piece").read_text() == "whole"
+        complete(partial)
+    assert names(out) == ["piece", MANIFEST]
+    assert names(tmp_path) == ["out"]
+    with pytest.raises(AlreadyDone), resuming(out):
+        pytest.fail("nothing is left to be done")
+
+
+@pytest.mark.parametrize(("recipe", "version"), [(OTHER, "1"), (RECIPE, "2")])
+def test_what_another_recipe_or_version_left_is_dropped(tmp_path, recipe, version):
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt), resuming(out, recipe, version=version) as partial:
+        (partial / "piece").write_text("other")
+        raise KeyboardInterrupt
+    with resuming(out) as partial:
+        assert not (partial / "piece").exists()
+        complete(partial)
+    assert names(tmp_path) == ["out"]
+
+
+def test_what_publish_was_killed_over_is_dropped(tmp_path):
+    kill(tmp_path / "out", "writing")
+    with resuming(tmp_path / "out") as partial:
+        assert not (partial / "half").exists()
+        complete(partial)
+    assert names(tmp_path) == ["out"]
+
+
+def test_killed_before_the_last_rename_all_is_there(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_move_into_place", fail)
+        with pytest.raises(KeyboardInterrupt), resuming(tmp_path / "out") as partial:
+            complete(partial)
+    assert names(tmp_path / "out.partial") == ["piece", MANIFEST]
+    with resuming(tmp_path / "out") as partial:
+        assert names(partial) == ["piece", MANIFEST]
+    assert names(tmp_path) == ["out"]
+
+
+def test_of_two_resuming_runs_only_one_begins(tmp_path):
+    with resuming(tmp_path / "out") as partial:
+        with (
+            pytest.raises(UserError, match="is being written by another run"),
+            resuming(tmp_path / "out"),
+        ):
+            pytest.fail("the second run must not begin")
+        complete(partial)
+
+
+def test_the_same_output_made_elsewhere_meanwhile_leaves_nothing_behind(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(AlreadyDone), resuming(out) as partial:
+        complete(partial)
+        make(tmp_path / "same", content="first")
+        (tmp_path / "same").rename(out)
+    assert content(out) == "first"
+    assert names(tmp_path) == ["out"]
+
+
+def test_what_appeared_meanwhile_is_left_alone_and_the_work_is_kept(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(UserError, match="--overwrite"), resuming(out) as partial:
+        complete(partial)
+        place_folder(out)
+    assert (out / "mine.txt").read_text() == "mine"
+    with resuming(out, overwrite=True) as partial:
+        assert names(partial) == [".made_by", "piece", MANIFEST]
+    assert names(out) == ["piece", MANIFEST]
