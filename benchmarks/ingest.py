@@ -3,11 +3,14 @@
 The claims: 10 million rows of photographs of 60,000 species, gzipped, all rules on, take under 60 s
 and under 2.5 GB of memory on two cores and give more than 20,000 classes; on 1 million rows the
 same rules in pandas leave exactly the same photographs and take at least twice the CPU time.
+The claim is about pandas tuned to do as little work as it allows; pandas as it is commonly written
+is measured beside it. Ingest also checks every cell and explains every taxon, which neither does.
 
     python benchmarks/ingest.py [--photos=10_000_000 --taxa=60_000 --peer_photos=1_000_000]
 
-The tables are drawn by `taxonvision synth --metadata_only` beforehand. The peer, ingest_peer.py,
-needs pandas and pyarrow; it runs in turn with ours, and the seconds it spends on MD5 do not count.
+The tables are drawn by `taxonvision synth --metadata_only` beforehand. The peers, ingest_peer.py,
+need pandas and pyarrow; they run in turn with ours, and the time that they spend on MD5 does not
+count against them.
 """
 
 from __future__ import annotations
@@ -59,22 +62,29 @@ def main(argv: list[str]) -> int:
         _draw(few_tables, _PEER_PHOTOS.value, _TAXA.value * _PEER_PHOTOS.value // _PHOTOS.value)
         large = _ingest(tables, work / "catalog")
         counts = _counts(work / "catalog")
-        ours, peers, ratios = [], [], []
+        runs: dict[str, list[Used]] = {"ingest": [], "plain": [], "tuned": []}
         for _ in range(_ROUNDS.value):
-            ours.append(_ingest(few_tables, work / "few"))
-            peers.append(_run_peer(few_tables, work / "peer"))
-            ratios.append(peers[-1].cpu_seconds / ours[-1].cpu_seconds)
-        different = _differences(work / "few", work / "peer")
+            runs["ingest"].append(_ingest(few_tables, work / "few"))
+            for how in ("plain", "tuned"):
+                runs[how].append(_run_peer(how, few_tables, work / how))
+        different = sum(_differences(work / "few", work / how) for how in ("plain", "tuned"))
     print(f"\n{_PHOTOS.value} rows: {large}, {counts['used']} used, {counts['classes']} classes")
-    for name, runs in (("ingest", ours), ("pandas", peers)):
-        print(f"{_PEER_PHOTOS.value} rows, {name}:", "; ".join(map(str, runs)))
+    for name, took in runs.items():
+        print(f"{_PEER_PHOTOS.value} rows, {name}:", "; ".join(map(str, took)))
+    ratios = {
+        how: statistics.median(
+            peer.cpu_seconds / ours.cpu_seconds
+            for ours, peer in zip(runs["ingest"], runs[how], strict=True)
+        )
+        for how in ("plain", "tuned")
+    }
+    print(f"CPU time of pandas as commonly written / ours: {ratios['plain']:.2f}")
     claims = Claims()
     claims.judge("seconds < 60", large.seconds, large.seconds < 60)
     claims.judge("peak memory < 2.5 GB", large.peak_gigabytes, large.peak_gigabytes < 2.5)
     claims.judge("classes > 20,000", counts["classes"], counts["classes"] > 20_000)
     claims.judge("photographs on which pandas differs = 0", different, different == 0)
-    ratio = statistics.median(ratios)
-    claims.judge("CPU time of pandas / ours >= 2", ratio, ratio >= 2)
+    claims.judge("CPU time of pandas / ours >= 2", ratios["tuned"], ratios["tuned"] >= 2)
     return claims.exit_code
 
 
@@ -92,9 +102,9 @@ def _ingest(tables: Path, catalog: Path) -> Used:
     )  # fmt: skip
 
 
-def _run_peer(tables: Path, out: Path) -> Used:
+def _run_peer(how: str, tables: Path, out: Path) -> Used:
     out.mkdir(exist_ok=True)
-    used = _measure(str(Path(__file__).with_name("ingest_peer.py")), str(tables), str(out))
+    used = _measure(str(Path(__file__).with_name("ingest_peer.py")), how, str(tables), str(out))
     md5 = json.loads((out / "peer.json").read_text())["md5_cpu_seconds"]
     return Used(used.seconds - md5, used.cpu_seconds - md5, used.peak_gigabytes)
 
