@@ -16,6 +16,7 @@ from taxonvision.text import reason_of
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_ROWS_AT_ONCE = 10_000
 _LARGEST = 2**63 - 1  # ids and counts live in int64 columns
 
 
@@ -87,11 +88,21 @@ def _line_at(content: bytes, position: int) -> int:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a comma-separated UTF-8 table; None becomes an empty cell."""
+    rows = itertools.chain([columns], rows)
     with path.open("w", encoding="utf-8", newline="") as file:
-        for row in itertools.chain([columns], rows):
-            line = io.StringIO(newline="")
-            csv.writer(line).writerow(row)  # with its own line end a bare \r in a cell is quoted
-            file.write(line.getvalue().removesuffix("\r\n") + "\n")
+        while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            text = _lines(chunk)
+            if text.count("\r") == len(chunk):
+                file.write(text.replace("\r\n", "\n"))
+            else:  # some are in cells
+                file.writelines(_lines([row]).removesuffix("\r\n") + "\n" for row in chunk)
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows with the line end of `csv`, since with it a bare carriage return in a cell is quoted."""
+    lines = io.StringIO(newline="")
+    csv.writer(lines).writerows(rows)
+    return lines.getvalue()
 
 
 def write_parquet(path: Path, connection: DuckDBPyConnection, query: str) -> None:

@@ -18,8 +18,8 @@ COLUMNS = (
     "taxon_id", "name", "rank", "photographs", "rejected", "left_out", "usable", "from_below",
     *SPLITS, "included", "class_taxon_id", "missing", "reason",
 )  # fmt: skip
-# What a taxon lacks to be a class is not a matter of these photographs' rows.
-_OF_TAXA = ("too_few",)
+# In order; that a taxon has too few is said of the taxon, not of its photographs.
+_LEFT_OUT = [(fate, words) for fate, words in LEFT_OUT.items() if fate != "too_few"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,11 @@ class Tally:
         """All that are listed."""
         return sum(self.fates.values())
 
+    @property
+    def usable(self) -> int:
+        """Those that are used, or would be if the taxon had enough of them."""
+        return self.fates.get(USED, 0) + self.fates.get("too_few", 0)
+
 
 def write_eligibility(
     path: Path,
@@ -143,6 +148,7 @@ def write_eligibility(
         name, rank = "", ""
         if taxon_id in taxonomy:
             name, rank = taxonomy[taxon_id].name, taxonomy[taxon_id].rank
+        faulty = tally.fates.get(FAULTY, 0)
         today = changes.current(taxon_id)
         trains = decision.class_taxon_id
         if today is not None and today != taxon_id:
@@ -151,11 +157,8 @@ def write_eligibility(
         missing = 0 if included else _missing(rules, decision)
         rows.append(
             (
-                taxon_id, name, rank, tally.photographs, tally.fates.get(FAULTY, 0),
-                sum(tally.fates.get(fate, 0) for fate in LEFT_OUT if fate not in _OF_TAXA),
-                tally.photographs - tally.fates.get(FAULTY, 0)
-                - sum(tally.fates.get(fate, 0) for fate in LEFT_OUT if fate not in _OF_TAXA),
-                decision.from_below,
+                taxon_id, name, rank, tally.photographs, faulty,
+                tally.photographs - faulty - tally.usable, tally.usable, decision.from_below,
                 *(tally.splits.get(split, 0) for split in SPLITS),
                 "true" if included else "false", trains, missing,
                 _reason(taxon_id, tally, decision, trains, missing, taxonomy, rules, changes),
@@ -210,11 +213,7 @@ def _photographs(count: int) -> str:
 
 def _left_out_in_words(tally: Tally) -> str:
     """What became of the other photographs, as `; left out: 3 below the quality grade`."""
-    words = [
-        f"{tally.fates[fate]} {LEFT_OUT[fate]}"
-        for fate in LEFT_OUT
-        if fate not in _OF_TAXA and tally.fates.get(fate)
-    ]
+    words = [f"{tally.fates[fate]} {words}" for fate, words in _LEFT_OUT if fate in tally.fates]
     if tally.fates.get(FAULTY):
         words.insert(0, f"{tally.fates[FAULTY]} faulty")
     return f"; of its other photographs: {', '.join(words)}" if words else ""

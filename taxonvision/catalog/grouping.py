@@ -45,7 +45,7 @@ def needs_grouping(connection: DuckDBPyConnection, split_by: str, *, near_duplic
         return True
     found = connection.execute(
         "SELECT EXISTS (FROM earlier_split) OR EXISTS (FROM candidate"
-        " WHERE given IS NOT NULL OR (split_position IS NULL AND fate IS NULL))"
+        " WHERE given IS NOT NULL OR (split IS NULL AND fate IS NULL))"
     ).fetchone()
     return bool(found and found[0])
 
@@ -65,8 +65,8 @@ def split_units(
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE member AS SELECT
-            c.row, c.observation_key, c.photo_id, o.sha256, o.perceptual_hash,
-            coalesce(c.given, e.split, f.split) AS given
+            c.row, c.observation_key, o.sha256, o.perceptual_hash,
+            coalesce(c.given::VARCHAR, e.split, f.split) AS given
         FROM candidate c
         LEFT JOIN opened o ON o.row = c.row
         LEFT JOIN listed l ON l.row = c.row
@@ -154,10 +154,10 @@ def write_near_duplicates(connection: DuckDBPyConnection, path: Path) -> int:
     """Write the pairs of used photographs that lie in two splits; returns how many there are."""
     pairs = connection.execute(
         """
-        SELECT a.photo_id, x.split, a.taxon_id, b.photo_id, y.split, b.taxon_id, d.distance
+        SELECT a.photo_id, x.split, x.taxon_id, b.photo_id, y.split, y.taxon_id, d.distance
         FROM near_duplicates d
         JOIN chosen x ON x.row = d.row JOIN chosen y ON y.row = d.near_row
-        JOIN candidate a ON a.row = d.row JOIN candidate b ON b.row = d.near_row
+        JOIN listed_files a ON a.row = d.row JOIN listed_files b ON b.row = d.near_row
         WHERE x.split <> y.split ORDER BY ALL
         """
     ).fetchall()

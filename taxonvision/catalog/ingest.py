@@ -38,6 +38,12 @@ from taxonvision.taxonomy.tree import write_taxonomy
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_LATER_FATES = {
+    "per_observation": "per_observation",
+    "per_class": "per_class",
+    "faulty_file": FAULTY,
+}
+
 Stage = Callable[[Staging], Source]
 """Fills the work database and says where the photographs are."""
 
@@ -110,6 +116,9 @@ def _write(
 ) -> dict[str, Any]:
     """Write the tables of the catalog; returns what its manifest says of them."""
     _refuse_nothing(connection, source.root)
+    connection.execute(
+        "CREATE VIEW IF NOT EXISTS listed_files AS SELECT row, photo_id, path, license FROM listed"
+    )
     taxa = read_observed_taxa(connection, options.changes, options.earlier)
     decisions = _select(connection, source.root, options, taxa)
     tallies = _tally(connection)
@@ -192,7 +201,7 @@ def _select(
     while True:
         if grouped:
             grouping.split_units(connection, options.split_by, near_duplicates=near_duplicates)
-        choose(connection, options.rules, classes_of)
+        choose(connection, options.rules, classes_of, grouped=grouped)
         if not options.check_photos or not opening.open_photographs(connection, root):
             return decisions
 
@@ -215,22 +224,23 @@ def _classes(
 def _tally(connection: DuckDBPyConnection) -> dict[int | None, Tally]:
     """What became of the photographs, by the taxon as observed (None: no taxon)."""
     rows = connection.execute(
-        f"""
-        SELECT c.taxon_id, coalesce(c.fate::VARCHAR, p.fate::VARCHAR,
-                CASE WHEN h.row IS NOT NULL THEN '{USED}'
-                    WHEN c.row IN (SELECT row FROM faulty_file) THEN '{FAULTY}'
-                    ELSE 'too_few' END) AS fate,
-            h.split, count(*)
-        FROM candidate c LEFT JOIN capped p ON p.row = c.row LEFT JOIN chosen h ON h.row = c.row
-        GROUP BY ALL
-        """  # noqa: S608
+        """
+        SELECT taxon_id, coalesce(fate::VARCHAR, 'too_few'), count(*) FROM candidate GROUP BY ALL
+        UNION ALL SELECT taxon_id, fate::VARCHAR, count(*) FROM capped GROUP BY ALL
+        UNION ALL SELECT taxon_id, 'faulty_file', count(*) FROM candidate
+            SEMI JOIN faulty_file USING (row) GROUP BY ALL
+        UNION ALL SELECT taxon_id, split::VARCHAR, count(*) FROM chosen GROUP BY ALL
+        """
     ).fetchall()
     tallies: dict[int | None, Tally] = {}
-    for taxon_id, fate, split, count in rows:
+    for taxon_id, fate, count in rows:
         tally = tallies.setdefault(taxon_id, Tally())
+        if fate in SPLITS:
+            tally.splits[fate] = count
+        if fate in (*SPLITS, *_LATER_FATES):  # counted as too few before
+            tally.fates["too_few"] -= count
+            fate = _LATER_FATES.get(fate, USED)
         tally.fates[fate] = tally.fates.get(fate, 0) + count
-        if fate == USED:
-            tally.splits[split] = tally.splits.get(split, 0) + count
     return tallies
 
 
@@ -245,7 +255,7 @@ def _write_photos(connection: DuckDBPyConnection, path: Path, classes: list[Taxo
     texts = [
         text
         for (text,) in connection.execute(
-            "SELECT DISTINCT license FROM listed SEMI JOIN chosen USING (row)"
+            "SELECT DISTINCT license FROM listed_files SEMI JOIN chosen USING (row)"
             " WHERE license IS NOT NULL"
         ).fetchall()
     ]
@@ -273,7 +283,7 @@ def _write_photos(connection: DuckDBPyConnection, path: Path, classes: list[Taxo
         f"SELECT {columns} FROM listed l JOIN chosen h ON h.row = l.row"  # noqa: S608
         " JOIN class_ids k ON k.taxon_id = h.class_taxon_id"
         " LEFT JOIN opened o ON o.row = l.row LEFT JOIN license_names n ON n.text = l.license"
-        " ORDER BY k.class_id, l.photo_id, l.row"
+        ""
     )
     write_parquet(path, connection, query)
 

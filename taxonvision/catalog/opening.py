@@ -34,7 +34,7 @@ def open_photographs(connection: DuckDBPyConnection, root: Path) -> int:
     """
     connection.execute(
         """
-        CREATE OR REPLACE TABLE to_open AS SELECT row, path FROM listed
+        CREATE OR REPLACE TABLE to_open AS SELECT row, path FROM listed_files
         SEMI JOIN chosen USING (row) ANTI JOIN opened USING (row) ORDER BY row
         """
     )

@@ -66,6 +66,11 @@ def position_sql(text_sql: str) -> str:
     return f"CAST(md5_number({text_sql}) >> 64 AS UBIGINT)"
 
 
+def draw_sql(text_sql: str) -> str:
+    """DuckDB's expression (UBIGINT) for drawing by an id: the first 8 bytes of its MD5."""
+    return f"CAST(md5_number({text_sql}) & {2**64 - 1}::UHUGEINT AS UBIGINT)"
+
+
 def split_of_position(position: int) -> str:
     """The split of a position."""
     return SPLITS[(position >= _VAL_FROM) + (position >= _TEST_FROM)]

@@ -4,6 +4,8 @@ A source fills these and knows nothing of rules, splits or classes:
 
 - `listed`, a table or view with the columns `LISTED`, one row a photograph (or a record without
   any): what the source says of it, nothing opened yet;
+- `listed_files (row, photo_id, path, license)`, the same rows: only where a source can make it
+  cheaper than from `listed`;
 - `listed_taxa`, the tree as far as the source has one; `listed_names`, common names;
 - `rejects`, the faulty rows that are in none of these, with file, line and the reason in words;
 - `tables_read`, one row a table that was read.
@@ -243,7 +245,7 @@ def _of_chunk() -> str:
     given = {column.name for column in fields(ListedPhoto)} | {"row"}
     observation = "coalesce(observation_id, photo_id)::VARCHAR"
     computed = {
-        "observation_key": f"md5_number_lower({observation})",
+        "observation_key": position_sql(observation),
         "observation_id": observation,
         "split_position": position_sql("observation_id::VARCHAR"),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from taxonvision.catalog.sources.ancestry import stage_taxa
 from taxonvision.catalog.sources.delimited import TAB_SEPARATED, load_table, reject_rows
-from taxonvision.catalog.sources.photo_files import BUCKET, path_sql
+from taxonvision.catalog.sources.photo_files import path_and_url_sql
 from taxonvision.catalog.splits import position_sql
 from taxonvision.catalog.staging import Source, Staging
 from taxonvision.errors import UserError
@@ -79,6 +79,10 @@ def _stage_observations(staging: Staging, path: Path) -> None:
     rows = load_table(
         staging, path, "od_observations", OBSERVATIONS, dialect=TAB_SEPARATED,
         required=tuple(OBSERVATIONS),
+        computed={
+            "observation_key": "hash(observation_uuid)",
+            "split_position": position_sql("observation_uuid::VARCHAR"),
+        },
     )  # fmt: skip
     connection.execute(
         """
@@ -93,10 +97,13 @@ def _stage_observations(staging: Staging, path: Path) -> None:
             END AS reason
         FROM od_observations WHERE reason IS NOT NULL;
         INSERT INTO faults
-            SELECT unnest(list_sort(list(rowid))[2:]), observation_uuid,
+            SELECT rowid, observation_uuid,
                 'the observation ' || observation_uuid || ' is listed before'
-            FROM od_observations WHERE observation_uuid IS NOT NULL
-            GROUP BY hash(observation_uuid), observation_uuid HAVING count(*) > 1;
+            FROM od_observations SEMI JOIN (
+                SELECT observation_key FROM od_observations WHERE observation_uuid IS NOT NULL
+                GROUP BY observation_key HAVING count(*) > 1
+            ) USING (observation_key)
+            QUALIFY row_number() OVER (PARTITION BY observation_key ORDER BY rowid) > 1;
         """
     )
     reject_rows(staging, path, "od_observations", "observation_uuid", TAB_SEPARATED)
@@ -131,6 +138,7 @@ def _stage_photos(staging: Staging, path: Path, root: Path) -> None:
     rows = load_table(
         staging, path, "od_photos", PHOTOS, dialect=TAB_SEPARATED,
         required=("photo_id", "observation_uuid", "extension", "license", "position"),
+        computed={"observation_key": "hash(observation_uuid)"},
         lists_photographs=True,
     )  # fmt: skip
     connection.execute(
@@ -148,18 +156,23 @@ def _stage_photos(staging: Staging, path: Path, root: Path) -> None:
     )
     reject_rows(staging, path, "od_photos", "photo_id", TAB_SEPARATED, lists_photographs=True)
     _tell(staging, path, rows, "od_photos")
+    path_of, url = path_and_url_sql(connection, root, "od_photos")
     connection.execute(
         f"""
-        CREATE TABLE od_again AS SELECT unnest(list_sort(list(rowid))[2:]) AS again
-            FROM od_photos GROUP BY photo_id HAVING count(*) > 1;
+        CREATE TABLE od_again AS SELECT rowid AS row FROM od_photos SEMI JOIN (
+                SELECT photo_id FROM od_photos GROUP BY photo_id HAVING count(*) > 1
+            ) USING (photo_id)
+            QUALIFY row_number() OVER (PARTITION BY photo_id ORDER BY rowid) > 1;
+        CREATE VIEW listed_files AS SELECT
+            rowid AS row, photo_id::VARCHAR AS photo_id, {path_of} AS path, license FROM od_photos;
         CREATE VIEW listed AS SELECT
             p.rowid AS row,
             p.photo_id::VARCHAR AS photo_id,
-            {path_sql(connection, root, "od_photos")} AS path,
-            '{BUCKET}photos/' || p.photo_id || '/medium.' || p.extension AS url,
-            hash(p.observation_uuid) AS observation_key,
+            {path_of} AS path,
+            {url} AS url,
+            p.observation_key,
             p.observation_uuid::VARCHAR AS observation_id,
-            {position_sql("p.observation_uuid::VARCHAR")} AS split_position,
+            o.split_position,
             p.position,
             o.taxon_id,
             o.quality_grade AS quality,
@@ -167,15 +180,15 @@ def _stage_photos(staging: Staging, path: Path, root: Path) -> None:
             NULL::VARCHAR AS site,
             o.latitude, o.longitude, o.observed_on,
             p.license,
-            (SELECT coalesce(nullif(w.name, 'None'), w.login) FROM od_observers w
-                WHERE w.observer_id = p.observer_id) AS attribution,
+            coalesce(nullif(w.name, 'None'), w.login) AS attribution,
             p.width, p.height,
             NULL::VARCHAR AS split,
             NULL::VARCHAR AS fault,
-            CASE WHEN p.rowid IN (SELECT again FROM od_again) THEN 'duplicate'
-                WHEN o.observation_uuid IS NULL THEN 'no_observation' END AS left_out
+            CASE WHEN p.rowid IN (SELECT row FROM od_again) THEN 'duplicate'
+                WHEN o.observation_key IS NULL THEN 'no_observation' END AS left_out
         FROM od_photos p
-        LEFT JOIN od_observations o ON o.observation_uuid = p.observation_uuid
+        LEFT JOIN od_observations o ON o.observation_key = p.observation_key
+        LEFT JOIN od_observers w ON w.observer_id = p.observer_id
         """  # noqa: S608
     )
 

@@ -12,23 +12,24 @@ BUCKET = "https://inaturalist-open-data.s3.amazonaws.com/"
 """iNaturalist's public bucket; below it lies photos/<id>/<size>.<extension>."""
 
 _SIZES = ("medium", "large", "original", "small")
+_BUCKETS = tuple(f"photos/{{id}}/{size}.{{extension}}" for size in _SIZES)
 _LAYOUTS = (
-    *(f"photos/{{id}}/{size}.{{extension}}" for size in _SIZES),
-    *(f"{{id}}/{size}.{{extension}}" for size in _SIZES),
+    *_BUCKETS,
+    *(layout.removeprefix("photos/") for layout in _BUCKETS),
     "photos/{id}.{extension}",
     "{id}.{extension}",
 )
 _SAMPLE = 200
 
 
-def path_sql(
+def path_and_url_sql(
     connection: DuckDBPyConnection,
     root: Path,
     table: str,
     photo_id: str = "photo_id",
     extension: str = "extension",
-) -> str:
-    """An SQL expression for the path, below `root`, of the photographs in a table.
+) -> tuple[str, str]:
+    """SQL expressions for the paths, below `root`, of the photographs in a table, and their URLs.
 
     The layout is the one in which most of some photographs spread over the table are found;
     `photos/<id>/medium.<extension>` where none is. `photo_id` and `extension` name its columns.
@@ -41,6 +42,15 @@ def path_sql(
     def found(layout: str) -> int:
         return sum((root / layout.format(id=i, extension=e)).is_file() for i, e in sample)
 
-    before, _, rest = max(_LAYOUTS, key=found).partition("{id}")
+    layout = max(_LAYOUTS, key=found)
+    in_bucket = layout if layout in _BUCKETS else _BUCKETS[0]
+    return (
+        _filled_sql(layout, photo_id, extension),
+        _filled_sql(BUCKET + in_bucket, photo_id, extension),
+    )
+
+
+def _filled_sql(layout: str, photo_id: str, extension: str) -> str:
+    before, _, rest = layout.partition("{id}")
     between, _, _ = rest.partition("{extension}")
     return f"'{before}' || {photo_id} || '{between}' || {extension}"
