@@ -29,3 +29,8 @@ def for_screen(text: str) -> str:
 def of_path(path: Path) -> str:
     """The path as text; bytes of it that are no UTF-8 are written in hexadecimal."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def several(count: int, noun: str) -> str:
+    """`1 photograph`, `2 photographs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

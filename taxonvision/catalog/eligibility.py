@@ -13,6 +13,7 @@ from taxonvision.tables import write_csv
 from taxonvision.taxonomy.changes import Changes
 from taxonvision.taxonomy.ranks import RANK_LEVELS
 from taxonvision.taxonomy.tree import Taxonomy
+from taxonvision.text import several
 
 COLUMNS = (
     "taxon_id", "name", "rank", "photographs", "rejected", "left_out", "usable", "from_below",
@@ -190,33 +191,26 @@ def _reason(
     have = decision.usable + decision.from_below
     if trains == taxon_id:
         below = f", {decision.from_below} of them of taxa below" if decision.from_below else ""
-        return f"included: {_photographs(have)}{below}{left}"
+        return f"included: {several(have, 'photograph')}{below}{left}"
     if not have:
         photographs = tally.photographs
         if photographs and set(tally.fates) <= {FAULTY}:
-            return f"not included: none of its {_photographs(photographs)} can be used"
-        return f"not included: no usable photograph{left}" + _needed(rules)
-    lacks = f"not included: {_photographs(have)} of {rules.min_photos} needed, {missing} missing"
+            return f"not included: none of its {several(photographs, 'photograph')} can be used"
+        needed = f" of the {rules.min_photos} needed" if rules.min_photos > 1 else ""
+        return f"not included: no usable photograph{needed}{left}"
+    lacks = f"not included: {several(have, 'photograph')} of {rules.min_photos} needed, {missing} missing"
     if trains is not None:
         above = taxonomy[trains]
         return f"{lacks}; they train the {above.rank} {above.name}{left}"
     return f"{lacks}{left}"
 
 
-def _needed(rules: Rules) -> str:
-    return f"; {rules.min_photos} needed" if rules.min_photos > 1 else ""
-
-
-def _photographs(count: int) -> str:
-    return f"{count} photograph" if count == 1 else f"{count} photographs"
-
-
 def _left_out_in_words(tally: Tally) -> str:
-    """What became of the other photographs, as `; left out: 3 below the quality grade`."""
+    """What became of the other photographs, as `; left out: 3 below the quality grade ...`."""
     words = [f"{tally.fates[fate]} {words}" for fate, words in _LEFT_OUT if fate in tally.fates]
     if tally.fates.get(FAULTY):
         words.insert(0, f"{tally.fates[FAULTY]} faulty")
-    return f"; of its other photographs: {', '.join(words)}" if words else ""
+    return f"; left out: {', '.join(words)}" if words else ""
 
 
 def total(tallies: Sequence[Tally]) -> dict[str, int]:

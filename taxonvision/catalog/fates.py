@@ -9,21 +9,21 @@ from __future__ import annotations
 USED, FAULTY = "used", "faulty"
 
 LEFT_OUT = {
-    "duplicate": "the photograph is listed twice",
-    "no_photograph": "the record lists no photograph",
-    "no_observation": "its observation is not listed",
-    "no_taxon": "its observation is not identified",
-    "unknown_taxon": "its taxon is not in the taxa table",
-    "split_taxon": "its taxon was split into several",
+    "duplicate": "listed before",
+    "no_photograph": "records without a photograph",
+    "no_observation": "of observations that are not listed",
+    "no_taxon": "of observations that are not identified",
+    "unknown_taxon": "of taxa that are not in the taxa table",
+    "split_taxon": "of taxa that were split into several",
     "quality": "below the quality grade asked for",
-    "license": "its licence is not allowed",
-    "inactive": "its taxon is inactive",
-    "hybrid": "its taxon is a hybrid",
-    "coarse": "identified to a rank coarser than asked for",
-    "per_observation": "more photographs of one observation than allowed",
-    "too_few": "its taxon has fewer photographs than needed",
-    "per_class": "more photographs of one class than allowed",
+    "license": "under a licence that is not allowed",
+    "inactive": "of inactive taxa",
+    "hybrid": "of hybrids",
+    "coarse": "identified to a coarser rank than asked for",
+    "per_observation": "beyond those allowed of one observation",
+    "too_few": "of taxa with fewer photographs than needed",
+    "per_class": "beyond those allowed of one class",
 }
-"""The reasons by which photographs are left out that are not faulty, in order, in words."""
+"""Why photographs that are not faulty are left out, in order; the words follow a number."""
 
 FATES = (FAULTY, *LEFT_OUT, USED)

@@ -27,6 +27,7 @@ from taxonvision.errors import UserError
 from taxonvision.progress import say
 from taxonvision.storage import check_place, file_digest
 from taxonvision.taxonomy.changes import NO_CHANGES, read_changes
+from taxonvision.text import several
 
 USAGE = "taxonvision ingest --input=PATH --out=CATALOG [--source=folder --rules=inat|none ...]"
 REQUIRED = ("input", "out")
@@ -115,9 +116,10 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 def _say(out: Path, counts: Mapping[str, Any], *, checked: bool) -> None:
     splits = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-    say(f"{out}: {counts['used']} photographs of {counts['classes']} classes ({splits})")
+    photographs, classes = several(counts["used"], "photograph"), counts["classes"]
+    say(f"{out}: {photographs} of {classes} {'class' if classes == 1 else 'classes'} ({splits})")
     for reason, count in counts["left_out"].items():
-        say(f"  {count} left out: {LEFT_OUT[reason]}")
+        say(f"  left out: {count} {LEFT_OUT[reason]}")
     if not counts["classes"]:
         say(f"no taxon is eligible; {out / 'eligibility.csv'} says of each what is missing")
     if counts["rejected"]:

@@ -118,15 +118,72 @@ def _open_data(values: flags.FlagValues) -> ChosenSource:
     folder, photos = Path(values.input), optional_path(values.photos)
     return ChosenSource(
         lambda staging: stage_open_data(staging, folder, photos),
-        digest_of_files(tables_of(folder)),
+        _digest_of_files(tables_of(folder)),
     )
 
 
-def digest_of_files(paths: Iterable[Path]) -> str:
-    """SHA-256 over the places, sizes and times of files that are there."""
+def _darwin_core(values: flags.FlagValues) -> ChosenSource:
+    from taxonvision.catalog.sources.darwin_core import stage_darwin_core
+
+    path, photos = Path(values.input), optional_path(values.photos)
+    return ChosenSource(
+        lambda staging: stage_darwin_core(staging, path, photos), _digest_below(path)
+    )
+
+
+def _inat_export(values: flags.FlagValues) -> ChosenSource:
+    from taxonvision.catalog.sources.inat_export import stage_inat_export
+
+    path, photos = Path(values.input), optional_path(values.photos)
+    return ChosenSource(
+        lambda staging: stage_inat_export(staging, path, photos), _digest_of_files([path])
+    )
+
+
+def _coco(values: flags.FlagValues) -> ChosenSource:
+    from taxonvision.catalog.sources.coco import CocoOptions, stage_coco
+    from taxonvision.catalog.sources.coco_json import coco_files
+
+    options = CocoOptions(
+        photos=optional_path(values.photos),
+        taxa=optional_path(values.taxa),
+        taxonomy=optional_path(values.taxonomy),
+        license=values.license,
+        attribution=values.attribution,
+    )
+    path = Path(values.input)
+    return ChosenSource(
+        lambda staging: stage_coco(staging, path, options),
+        _digest_of_files(file for file, _ in coco_files(path)),
+    )
+
+
+def _tfds(values: flags.FlagValues) -> ChosenSource:
+    from taxonvision.catalog.sources.tfds import TfdsOptions, prepared_folder, stage_tfds
+
+    options = TfdsOptions(
+        data_dir=optional_path(values.data_dir),
+        taxa=optional_path(values.taxa),
+        taxonomy=optional_path(values.taxonomy),
+        license=values.license,
+        attribution=values.attribution,
+    )
+    return ChosenSource(
+        lambda staging: stage_tfds(staging, values.input, options),
+        _digest_below(prepared_folder(values.input, options.data_dir)),
+    )
+
+
+def _digest_below(path: Path) -> str:
+    """SHA-256 over places, sizes and times of a file, or of the files right in a folder."""
+    return _digest_of_files(sorted(path.iterdir()) if path.is_dir() else [path])
+
+
+def _digest_of_files(paths: Iterable[Path]) -> str:
+    """SHA-256 over the places, sizes and times of the files that are there."""
     seen = []
     for path in paths:
-        if path.exists():
+        if path.is_file():
             status = path.stat()
             seen.append([str(path.absolute()), status.st_size, status.st_mtime_ns])
     return digest_of(seen)
@@ -135,4 +192,8 @@ def digest_of_files(paths: Iterable[Path]) -> str:
 _SOURCES: dict[str, Callable[[flags.FlagValues], ChosenSource]] = {
     "folder": _folder,
     "inat_open_data": _open_data,
+    "dwca": _darwin_core,
+    "inat_export": _inat_export,
+    "coco": _coco,
+    "tfds": _tfds,
 }
