@@ -21,6 +21,7 @@ from taxonvision.dataset.plan import PlannedShard
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError, read_bytes
 from taxonvision.tables import reading_parquet, write_parquet
+from taxonvision.text import reason_of
 
 INDEX_COLUMNS = {
     "split": "VARCHAR",
@@ -78,23 +79,21 @@ class ShardJob:
 def write_shard(job: ShardJob) -> int:
     """Write a shard that is not there yet; returns how many photographs it has.
 
-    Raises UserError when a photograph can no longer be read.
+    Raises UserError when a photograph can no longer be read or the shard cannot be written.
     """
     if job.target.exists():
         return job.shard.photographs
+    import duckdb
+
     tensorflow = load_tensorflow()
     columns = _planned(job)
-    places = np.empty((job.shard.photographs, 4), np.int64)
-    with _appearing(job.target, job.work) as file:
-        with tensorflow.io.TFRecordWriter(str(file)) as writer:
-            offset = 0
-            for row, (image, example) in enumerate(_examples(job, columns, tensorflow)):
-                writer.write(example)
-                offset += BEFORE_PAYLOAD
-                places[row] = offset, len(example), offset + example.index(image), len(image)
-                offset += len(example) + AFTER_PAYLOAD
-        with _appearing(job.index, job.work) as index:
-            _write_index(index, job, columns, places)
+    try:
+        with _appearing(job.target, job.work) as file:
+            places = _write_records(file, job, columns, tensorflow)
+            with _appearing(job.index, job.work) as index:
+                _write_index(index, job, columns, places)
+    except (tensorflow.errors.OpError, duckdb.Error) as error:
+        raise UserError(f"{job.target} cannot be written ({reason_of(error, 300)})") from None
     return job.shard.photographs
 
 
@@ -115,6 +114,21 @@ def _planned(job: ShardJob) -> Mapping[str, np.ndarray]:
             "SELECT * FROM read_parquet(?) WHERE shard = ? ORDER BY place",
             [str(plan), job.shard.number],
         ).fetchnumpy()
+
+
+def _write_records(
+    file: Path, job: ShardJob, columns: Mapping[str, np.ndarray], tensorflow: ModuleType
+) -> np.ndarray:
+    """Write the photographs; returns where they lie, int64 [n, 4], the index's columns of bytes."""
+    places = np.empty((job.shard.photographs, 4), np.int64)
+    with tensorflow.io.TFRecordWriter(str(file)) as writer:
+        offset = 0
+        for row, (image, example) in enumerate(_examples(job, columns, tensorflow)):
+            writer.write(example)
+            offset += BEFORE_PAYLOAD
+            places[row] = offset, len(example), offset + example.index(image), len(image)
+            offset += len(example) + AFTER_PAYLOAD
+    return places
 
 
 def _examples(

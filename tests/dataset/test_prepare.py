@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,6 +158,16 @@ def test_a_shard_holds_many_classes(small_catalog, tmp_path):
     assert first != sorted(first)
 
 
+def test_a_catalog_without_photographs(small_catalog, prepare_small, tmp_path):
+    folder = Path(shutil.copytree(small_catalog, tmp_path / "own" / "catalog"))
+    table = folder / "photos.parquet"
+    with duckdb.connect() as connection:
+        connection.read_parquet(str(table)).filter("false").write_parquet(str(table))
+    with pytest.raises(UserError, match="has no photographs to prepare"):
+        prepare_small(open_catalog(folder), tmp_path / "out")
+    assert {path.name for path in tmp_path.iterdir()} == {"own"}
+
+
 # Which way it is written, and where.
 
 
@@ -209,6 +220,18 @@ def test_an_unreadable_photograph_is_named_and_the_finished_shards_are_kept(
     assert f"{len(kept)} of " in capsys.readouterr().err
     assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in kept} == times
     assert content_of(tmp_path / "out") == content_of(small_shards)
+
+
+def test_a_full_disk_is_one_sentence(small_catalog, prepare_small, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    def fail(file, *arguments):
+        raise tf.errors.ResourceExhaustedError(None, None, f"{file}; No space left on device")
+
+    monkeypatch.setattr("taxonvision.dataset.write_shard._write_records", fail)
+    with pytest.raises(UserError, match=r"tfrecord-0.* cannot be written .*No space left"):
+        prepare_small(open_catalog(small_catalog), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_finished_shard_nothing_is_kept(own_catalog, prepare_small, tmp_path):
