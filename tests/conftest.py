@@ -96,8 +96,8 @@ def photo_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def small_catalog(photo_folder, tmp_path_factory) -> Path:
     """A catalog of `photo_folder` with its splits."""
-    from taxonvision.catalog.ingest import ingest
-    from taxonvision.catalog.sources.folder import FolderOptions, list_folder
+    from taxonvision.catalog.ingest import IngestOptions, ingest
+    from taxonvision.catalog.sources.folder import FolderOptions, stage_folder
     from taxonvision.storage import Recipe
     from taxonvision.tables import write_csv
 
@@ -122,14 +122,20 @@ def small_catalog(photo_folder, tmp_path_factory) -> Path:
             (5, 2, 10, "species", "Pieris rapae"), (6, 2, 10, "species", "Pieris napi"),
         ],
     )  # fmt: skip
-    options = FolderOptions(
+    folder = FolderOptions(
         labels=photo_folder / "labels.csv",
         taxa=tables / "taxa.csv",
         taxonomy=tables / "taxonomy.csv",
         license="CC0-1.0",
         attribution="the tests",
     )
-    ingest(list_folder(photo_folder, options), "folder", out, Recipe("ingest"))
+    ingest(
+        lambda staging: stage_folder(staging, photo_folder, folder),
+        "folder",
+        IngestOptions(),
+        out,
+        Recipe("ingest"),
+    )
     return out
 
 

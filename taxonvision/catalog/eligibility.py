@@ -193,9 +193,12 @@ def _reason(
         below = f", {decision.from_below} of them of taxa below" if decision.from_below else ""
         return f"included: {several(have, 'photograph')}{below}{left}"
     if not have:
-        photographs = tally.photographs
-        if photographs and set(tally.fates) <= {FAULTY}:
-            return f"not included: none of its {several(photographs, 'photograph')} can be used"
+        faulty = tally.fates.get(FAULTY, 0)
+        if faulty and faulty == tally.photographs:
+            all_of_them = (
+                "its only photograph is" if faulty == 1 else f"its {faulty} photographs are"
+            )
+            return f"not included: {all_of_them} faulty"
         needed = f" of the {rules.min_photos} needed" if rules.min_photos > 1 else ""
         return f"not included: no usable photograph{needed}{left}"
     lacks = f"not included: {several(have, 'photograph')} of {rules.min_photos} needed, {missing} missing"

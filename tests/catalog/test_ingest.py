@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from taxonvision.catalog.catalog import MANIFEST, PHOTO_COLUMNS, SPLITS, open_catalog
-from taxonvision.catalog.ingest import ELIGIBILITY_COLUMNS, ingest
-from taxonvision.catalog.sources.folder import FolderOptions, list_folder, listing_digest
+from taxonvision.catalog.eligibility import COLUMNS as ELIGIBILITY_COLUMNS
+from taxonvision.catalog.ingest import IngestOptions, ingest
+from taxonvision.catalog.sources.folder import FolderOptions, listing_digest, stage_folder
 from taxonvision.catalog.splits import split_by_hash
 from taxonvision.errors import AlreadyDone, UserError
 from taxonvision.storage import Recipe
@@ -36,15 +37,22 @@ def fill(root, files):
 
 
 def make(root, out, *, overwrite=False, **options):
-    options = FolderOptions(**options)
+    folder = FolderOptions(**options)
     recipe = Recipe("ingest", {}, {"input": listing_digest(root)})
-    return ingest(list_folder(root, options), "folder", out, recipe, overwrite=overwrite)
+    return ingest(
+        lambda staging: stage_folder(staging, root, folder),
+        "folder",
+        IngestOptions(),
+        out,
+        recipe,
+        overwrite=overwrite,
+    )
 
 
-def rows(out, columns="*", order="ALL"):
+def rows(out, columns="*", where="true"):
     with duckdb.connect() as connection:
         return connection.execute(
-            f"SELECT {columns} FROM read_parquet(?)" + (f" ORDER BY {order}" if order else ""),
+            f"SELECT {columns} FROM read_parquet(?) WHERE {where} ORDER BY ALL",
             [str(out / "photos.parquet")],
         ).fetchall()
 
@@ -91,8 +99,8 @@ def small(root):
 def test_the_files_of_a_catalog(small, out):
     make(small, out)
     assert names(out) == [
-        "catalog.json", "classes.csv", "eligibility.csv", "names.csv", "photos.parquet",
-        "rejects.csv", "taxonomy.csv",
+        "catalog.json", "classes.csv", "eligibility.csv", "names.csv", "near_duplicates.csv",
+        "photos.parquet", "rejects.csv", "taxonomy.csv",
     ]  # fmt: skip
     assert names(out.parent) == ["catalog", "photos"]
 
@@ -127,16 +135,14 @@ def test_a_row_tells_what_the_file_is(root, out):
     data = picture(1, "JPEG", size=(20, 10), exif=exif)
     fill(root, {"monarch/1.jpg": data})
     make(root, out, license="CC-BY-4.0", attribution='Ä. "B", C')
-    ((*known, taxon_id, class_id, split, latitude, longitude, observed, license, credit),) = rows(
-        out
-    )
+    (row,) = rows(out)
+    *known, taxon_id, class_id, split = row[:10]
     digest = hashlib.sha256(data).hexdigest()
     assert known == ["monarch/1.jpg", "monarch/1.jpg", digest, 10, 20, 6, "monarch/1.jpg"]
     (monarch,) = read_csv(out / "classes.csv")
     assert (str(taxon_id), class_id) == (monarch["taxon_id"], 0)
     assert split == split_by_hash(digest)
-    assert (latitude, longitude, observed) == (None, None, None)
-    assert (license, credit) == ("CC-BY-4.0", 'Ä. "B", C')
+    assert row[10:] == (None, None, None, "CC-BY", 'Ä. "B", C', None)
 
 
 def test_unknown_license_is_null_in_the_table_and_empty_when_read(small, out):
@@ -161,9 +167,14 @@ def test_classes_in_order_of_their_scientific_name_and_photographs_of_their_clas
         ("1", "3", "Q", "species", "active", "1"),
         ("2", "1", "R", "species", "active", "1"),
     ]
-    paths = ["c/200.png", "c/9.png", "a/200.png", "a/9.png", "b/200.png", "b/9.png"]
-    expected = [(n // 2, (2, 3, 1)[n // 2], path) for n, path in enumerate(paths)]
-    assert rows(out, "class_id, taxon_id, path", order=None) == expected
+    assert rows(out, "DISTINCT class_id, taxon_id, path[1]") == [
+        (0, 2, "c"),
+        (1, 3, "a"),
+        (2, 1, "b"),
+    ]
+    for split in SPLITS:
+        paths = [path for _, path in rows(out, "class_id, path", where=f"split = '{split}'")]
+        assert open_catalog(out).photos(split).photo_ids == paths
 
 
 def test_eligibility_tells_of_every_taxon_seen(small, out):
@@ -174,10 +185,9 @@ def test_eligibility_tells_of_every_taxon_seen(small, out):
     assert table["chrysippus"]["included"] == "true"
     assert sum(int(table["chrysippus"][split]) for split in SPLITS) == 2
     assert (table["genutia"]["included"], table["genutia"]["rejected"]) == ("false", "1")
-    assert table["genutia"]["reason"] == (
-        "not included: none of its 1 photographs can be used"
-    )  # fmt: skip
-    assert table["plexippus"]["reason"] == "included: 2 usable photographs"
+    assert table["genutia"]["reason"] == "not included: its only photograph is faulty"
+    assert table["chrysippus"]["reason"] == "included: 2 photographs; left out: 1 faulty"
+    assert table["plexippus"]["reason"] == "included: 2 photographs"
 
 
 def test_rejects_in_order_with_reasons(small, out):
@@ -454,9 +464,10 @@ def test_a_species_whose_files_are_all_unreadable_is_told_with_the_reason(tmp_pa
     by_name = {row["name"]: row for row in read_csv(tmp_path / "catalog" / "eligibility.csv")}
     assert by_name["wolf"]["included"] == "false"
     assert by_name["wolf"]["rejected"] == "1"
-    assert by_name["wolf"]["reason"] == "not included: none of its 1 photographs can be used"
+    assert by_name["wolf"]["reason"] == "not included: its only photograph is faulty"
     (reject,) = read_csv(tmp_path / "catalog" / "rejects.csv")
-    assert reject == {"path": "wolf/1.heic", "reason": "heic is not read; convert it to JPEG"}
+    reason = "heic is not read; convert it to JPEG"
+    assert reject == {"path": "wolf/1.heic", "line": "", "reason": reason}
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing"])

@@ -141,11 +141,17 @@ def test_several_bundles_are_not_written_into_one(small_model, small_catalog, tm
 
 
 def test_without_licensed_photographs_synthetic_ones_fill_up(small_model, photo_folder, tmp_path):
-    from taxonvision.catalog.ingest import ingest
-    from taxonvision.catalog.sources.folder import FolderOptions, list_folder
+    from taxonvision.catalog.ingest import IngestOptions, ingest
+    from taxonvision.catalog.sources.folder import FolderOptions, stage_folder
 
-    options = FolderOptions(labels=photo_folder / "labels.csv", license="CC-BY-NC-4.0")
-    ingest(list_folder(photo_folder, options), "folder", tmp_path / "catalog", Recipe("ingest"))
+    folder = FolderOptions(labels=photo_folder / "labels.csv", license="CC-BY-NC-4.0")
+    ingest(
+        lambda staging: stage_folder(staging, photo_folder, folder),
+        "folder",
+        IngestOptions(),
+        tmp_path / "catalog",
+        Recipe("ingest"),
+    )
     out = export_small(small_model, tmp_path / "catalog", tmp_path / "bundle")[0]
     golden = manifest_of(out)["golden"]
     assert len(golden) == 8

@@ -16,8 +16,8 @@ from taxonvision.runtime.contract import Contract
 @pytest.fixture(scope="module")
 def large_catalog(tmp_path_factory):
     """Two classes of photographs of 1200 × 900 pixels, all of which may travel."""
-    from taxonvision.catalog.ingest import ingest
-    from taxonvision.catalog.sources.folder import FolderOptions, list_folder
+    from taxonvision.catalog.ingest import IngestOptions, ingest
+    from taxonvision.catalog.sources.folder import FolderOptions, stage_folder
     from taxonvision.storage import Recipe
 
     root = tmp_path_factory.mktemp("large")
@@ -28,8 +28,14 @@ def large_catalog(tmp_path_factory):
         coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8))
         coarse.resize((1200, 900)).save(folder / f"{number}.jpg")
     out = tmp_path_factory.mktemp("catalog") / "catalog"
-    options = FolderOptions(license="CC0-1.0", attribution="the tests")
-    ingest(list_folder(root, options), "folder", out, Recipe("ingest"))
+    folder = FolderOptions(license="CC0-1.0", attribution="the tests")
+    ingest(
+        lambda staging: stage_folder(staging, root, folder),
+        "folder",
+        IngestOptions(),
+        out,
+        Recipe("ingest"),
+    )
     return open_catalog(out)
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from taxonvision.catalog.catalog import open_catalog
-from taxonvision.catalog.ingest import ingest
-from taxonvision.catalog.sources.folder import FolderOptions, list_folder
+from taxonvision.catalog.ingest import IngestOptions, ingest
+from taxonvision.catalog.sources.folder import FolderOptions, stage_folder
 from taxonvision.errors import UserError
 from taxonvision.models.engine import load_keras
 from taxonvision.storage import Recipe
@@ -37,8 +37,14 @@ def catalog_of(tmp_path, splits):
         writer = csv.writer(table)
         writer.writerow(["file", "class", "split"])
         writer.writerows([file, *row] for file, row in splits.items())
-    listing = list_folder(root, FolderOptions(labels=tmp_path / "labels.csv"))
-    ingest(listing, "folder", tmp_path / "catalog", Recipe("ingest"))
+    folder = FolderOptions(labels=tmp_path / "labels.csv")
+    ingest(
+        lambda staging: stage_folder(staging, root, folder),
+        "folder",
+        IngestOptions(),
+        tmp_path / "catalog",
+        Recipe("ingest"),
+    )
     return open_catalog(tmp_path / "catalog")
 
 
