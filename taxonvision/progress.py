@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from taxonvision.text import for_screen
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 10.0
+_WORTH_SAYING = 2.0  # seconds
 
 
 def say(message: str) -> None:
@@ -35,6 +41,29 @@ def track(
     """
     show = _track_on_terminal if sys.stderr.isatty() else _track_in_lines
     yield from show(items, total, description, unit, size)
+
+
+@contextlib.contextmanager
+def working(description: str) -> Iterator[None]:
+    """Show that something goes on whose end cannot be foreseen; from two seconds on, how long."""
+    start = time.monotonic()
+    with contextlib.ExitStack() as shown:
+        if sys.stderr.isatty() and threading.current_thread() is threading.main_thread():
+            shown.enter_context(_spinner(description))
+        yield
+    seconds = time.monotonic() - start
+    if seconds >= _WORTH_SAYING:
+        say(f"{description}: {seconds:.1f} s")
+
+
+def _spinner(description: str) -> Progress:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress.add_task(for_screen(description), total=None)
+    return progress
 
 
 def _track_on_terminal(

@@ -28,6 +28,7 @@ from taxonvision.catalog.selection import choose, judge_rows
 from taxonvision.catalog.staging import Source, Staging, staging_in
 from taxonvision.catalog.taxa import ObservedTaxa, read_observed_taxa
 from taxonvision.errors import UserError
+from taxonvision.progress import working
 from taxonvision.storage import Recipe, publish, write_json
 from taxonvision.tables import write_csv, write_parquet
 from taxonvision.taxonomy.changes import NO_CHANGES, Changes
@@ -131,19 +132,16 @@ def _write(
     classes = _classes(decisions, taxa, options)
     _write_photos(connection, partial / "photos.parquet", classes)
     write_classes(partial / "classes.csv", classes)
-    tree = taxa.taxonomy.closure(
-        taxon_id
-        for taxon_id in {*tallies, *decisions, *(c.taxon_id for c in classes)}
-        if taxon_id in taxa.taxonomy
-    )
+    of_taxa = {taxon_id: tally for taxon_id, tally in tallies.items() if taxon_id is not None}
+    seen = {*of_taxa, *decisions, *(c.taxon_id for c in classes)}
+    tree = taxa.taxonomy.closure(taxon_id for taxon_id in seen if taxon_id in taxa.taxonomy)
     write_taxonomy(partial / "taxonomy.csv", tree)
     write_names(
         partial / "names.csv",
         {code: {t: n for t, n in by.items() if t in tree} for code, by in taxa.names.items()},
     )
-    known = {taxon_id: tally for taxon_id, tally in tallies.items() if taxon_id is not None}
     write_eligibility(
-        partial / "eligibility.csv", known, decisions, tree, options.rules, options.changes
+        partial / "eligibility.csv", of_taxa, decisions, tree, options.rules, options.changes
     )
     torn = grouping.write_near_duplicates(connection, partial / "near_duplicates.csv")
     (alike,) = _one(connection, "SELECT count(*) FROM near_duplicates")
@@ -183,7 +181,8 @@ def _select(
     connection.execute(opening.TABLES + grouping.TABLES)
     if options.splits_from:
         grouping.read_earlier_splits(connection, options.splits_from)
-    judge_rows(connection, options.rules, taxa.today)
+    with working("judging the photographs"):
+        judge_rows(connection, options.rules, taxa.today)
     near_duplicates = options.near_duplicates and options.check_photos
     grouped = grouping.needs_grouping(connection, options.split_by, near_duplicates=near_duplicates)
     kept = {
@@ -200,8 +199,10 @@ def _select(
 
     while True:
         if grouped:
-            grouping.split_units(connection, options.split_by, near_duplicates=near_duplicates)
-        choose(connection, options.rules, classes_of, grouped=grouped)
+            with working("keeping together what belongs together"):
+                grouping.split_units(connection, options.split_by, near_duplicates=near_duplicates)
+        with working("applying the rules"):
+            choose(connection, options.rules, classes_of, grouped=grouped)
         if not options.check_photos or not opening.open_photographs(connection, root):
             return decisions
 
@@ -283,9 +284,9 @@ def _write_photos(connection: DuckDBPyConnection, path: Path, classes: list[Taxo
         f"SELECT {columns} FROM listed l JOIN chosen h ON h.row = l.row"  # noqa: S608
         " JOIN class_ids k ON k.taxon_id = h.class_taxon_id"
         " LEFT JOIN opened o ON o.row = l.row LEFT JOIN license_names n ON n.text = l.license"
-        ""
     )
-    write_parquet(path, connection, query)
+    with working(f"writing {path.name}"):
+        write_parquet(path, connection, query)
 
 
 def _write_rejects(connection: DuckDBPyConnection, path: Path) -> None:

@@ -7,8 +7,8 @@ Relations made here:
 - `capped (row, taxon_id, fate)`, those that a rule about many photographs leaves out;
 - `chosen (row, taxon_id, class_taxon_id, split)`, those that are used.
 
-A photograph in neither of the last has its fate in `candidate`, its file is faulty, or its taxon has
-too few photographs. Taxa in these are as observed.
+A photograph in neither of the last has its fate in `candidate`, its file is faulty, or its taxon
+has too few photographs. Taxa in these are as observed.
 """
 
 from __future__ import annotations

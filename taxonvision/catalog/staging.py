@@ -16,7 +16,8 @@ The work database lies on disk beside the catalog to be, so that tables larger t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,6 +140,28 @@ class Staging:
         self.photographs = photographs
         """A folder of the catalog, not yet made, for photographs that are in no files."""
 
+    def at_once(self, *tasks: Callable[[Staging], None]) -> None:
+        """Run tasks in threads, each with a connection of its own to the work database.
+
+        The exception of the first that fails is raised when the others have stopped.
+        """
+        cursors = [self.connection.cursor() for _ in tasks]
+        with ThreadPoolExecutor(len(tasks)) as pool:
+            running = [
+                pool.submit(task, Staging(cursor, self.folder, self.photographs))
+                for task, cursor in zip(tasks, cursors, strict=True)
+            ]
+            try:
+                done, _ = wait(running, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except BaseException:
+                for cursor in cursors:
+                    cursor.interrupt()
+                raise
+        for cursor in cursors:
+            cursor.close()
+
     def add_photos(self, photos: Iterable[ListedPhoto]) -> None:
         """Fill `listed` with photographs listed in Python, in their order."""
         columns = ", ".join(f"{name} {kind}" for name, kind in LISTED.items())
@@ -213,7 +236,7 @@ def staging_in(folder: Path, photographs: Path | None = None) -> Iterator[Stagin
 
     unpacked = folder / "unpacked"
     unpacked.mkdir(parents=True)
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{_MEMORY_MB + _MEMORY_PER_CORE_MB * cores()}MB",
         "threads": cores(),
         "temp_directory": str(folder / "spilled"),

@@ -50,10 +50,9 @@ def read_observed_taxa(
     if earlier:
         seeds.update(taxon.taxon_id for taxon in earlier.taxonomy)
     taxonomy, inactive = _closure(connection, seeds)
-    names = _names(connection)
     if earlier:
         taxonomy = united(taxonomy, earlier.taxonomy)
-    names = united_names(names, earlier.names if earlier else {}, changes)
+    names = united_names(_names(connection), earlier.names if earlier else {}, changes)
     taxonomy = changes.apply(taxonomy)
     _replace_listed(connection, taxonomy, inactive)
     kept = {code: {t: n for t, n in by.items() if t in taxonomy} for code, by in names.items()}

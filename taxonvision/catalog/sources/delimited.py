@@ -22,6 +22,7 @@ from taxonvision.catalog.sources.records import (
 )
 from taxonvision.catalog.staging import Staging
 from taxonvision.errors import UserError
+from taxonvision.progress import working
 from taxonvision.text import one_line, reason_of
 
 _SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
@@ -88,7 +89,8 @@ def load_table(
     _check_columns(path, names, required, dialect)
     read = _Reading(staging, table, names, columns, computed)
     try:
-        faulty = read(path, dialect)
+        with working(f"reading {path.name}"):
+            faulty = read(path, dialect)
         sound = not (faulty and dialect.quote) and not read.any_nul()
     except duckdb.Error:  # different line ends in one file, among others
         sound = False
@@ -172,14 +174,15 @@ class _Reading:
         The number that it gives to a row is a line, or an index into `lines`, from 1.
         """
         connection = self._connection
-        connection.create_function("fault_in_words", self._in_words)
+        fault_in_words = f"fault_in_words_{self._table}"  # connections share their functions
+        connection.create_function(fault_in_words, self._in_words)
         connection.execute(
-            "CREATE TEMP TABLE unread AS SELECT line AS number, fault_in_words("
+            f"CREATE TEMP TABLE unread AS SELECT line AS number, {fault_in_words}("  # noqa: S608
             "error_type::VARCHAR, coalesce(column_name, ''), coalesce(error_message, '')) AS reason"
             " FROM reject_errors"
             " QUALIFY row_number() OVER (PARTITION BY line ORDER BY column_idx, error_message) = 1"
         )
-        connection.remove_function("fault_in_words")
+        connection.remove_function(fault_in_words)
         numbers = connection.execute("SELECT number FROM unread").fetchnumpy()["number"]
         numbers = np.asarray(numbers, np.int64)
         connection.register(

@@ -13,6 +13,7 @@ from taxonvision.catalog.sources.photo_files import path_and_url_sql
 from taxonvision.catalog.splits import position_sql
 from taxonvision.catalog.staging import Source, Staging
 from taxonvision.errors import UserError
+from taxonvision.progress import working
 
 OBSERVATIONS = {
     "observation_uuid": "UUID",
@@ -48,11 +49,18 @@ def stage_open_data(staging: Staging, folder: Path, photos: Path | None) -> Sour
             f"{folder} is not a folder; --input names the folder that holds observations.csv, "
             "photos.csv, taxa.csv and observers.csv (or .csv.gz)"
         )
+    paths = {name: _table(folder, name) for name in ("observations", "photos", "taxa")}
     root = photos or folder
-    _stage_observations(staging, _table(folder, "observations"))
-    _stage_observers(staging, folder)
-    stage_taxa(staging, _table(folder, "taxa"))
-    _stage_photos(staging, _table(folder, "photos"), root)
+
+    def stage_others(staging: Staging) -> None:
+        _stage_observations(staging, paths["observations"])
+        _stage_observers(staging, _find(folder, "observers"))
+        stage_taxa(staging, paths["taxa"])
+
+    # A gzipped table is read by one core only, so that two are read at once.
+    with working("reading the tables"):
+        staging.at_once(stage_others, lambda staging: _stage_photos(staging, paths["photos"]))
+    _list(staging, root)
     return Source(root)
 
 
@@ -110,8 +118,7 @@ def _stage_observations(staging: Staging, path: Path) -> None:
     _tell(staging, path, rows, "od_observations")
 
 
-def _stage_observers(staging: Staging, folder: Path) -> None:
-    path = _find(folder, "observers")
+def _stage_observers(staging: Staging, path: Path | None) -> None:
     if path is None:  # they serve only for lines of credit
         staging.connection.execute(
             "CREATE TABLE od_observers (observer_id BIGINT, login VARCHAR, name VARCHAR)"
@@ -133,7 +140,7 @@ def _stage_observers(staging: Staging, folder: Path) -> None:
     _tell(staging, path, rows, "od_observers")
 
 
-def _stage_photos(staging: Staging, path: Path, root: Path) -> None:
+def _stage_photos(staging: Staging, path: Path) -> None:
     connection = staging.connection
     rows = load_table(
         staging, path, "od_photos", PHOTOS, dialect=TAB_SEPARATED,
@@ -156,6 +163,11 @@ def _stage_photos(staging: Staging, path: Path, root: Path) -> None:
     )
     reject_rows(staging, path, "od_photos", "photo_id", TAB_SEPARATED, lists_photographs=True)
     _tell(staging, path, rows, "od_photos")
+
+
+def _list(staging: Staging, root: Path) -> None:
+    """Make `listed` and `listed_files`."""
+    connection = staging.connection
     path_of, url = path_and_url_sql(connection, root, "od_photos")
     connection.execute(
         f"""
