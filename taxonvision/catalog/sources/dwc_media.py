@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from taxonvision.catalog.sources.dwc_tables import Loaded, reject, tell
 from taxonvision.catalog.sources.listed_sql import quoted_sql
-from taxonvision.catalog.sources.media_urls import (
-    extension_sql,
-    fault_sql,
-    file_name_sql,
-    media_path_sql,
-    numbered_sql,
-    other_media_sql,
-    photo_id_sql,
-    suffix_sql,
-)
+from taxonvision.catalog.sources.media_urls import media_path_sql, parsed_urls_sql
 from taxonvision.catalog.staging import Staging
 
 MEDIA_TERMS = (
@@ -26,12 +19,11 @@ MEDIA_TERMS = (
 PHOTOS = "dc_photos"
 
 _URL = "coalesce(accessURI, identifier)"
-_TYPE = "regexp_replace(lower(regexp_extract(\"type\", '[^/#:]*$')), '[^a-z]', '', 'g')"
+_STILL = ("stillimage", "image", "photograph", "photo")
 # Without a type the format tells, then the suffix.
 _IS_PHOTOGRAPH = (
-    f"CASE WHEN \"type\" IS NOT NULL THEN {_TYPE} IN ('stillimage', 'image', 'photograph', 'photo')"
-    f" WHEN format IS NOT NULL THEN lower(format) LIKE 'image/%'"
-    f" ELSE NOT {other_media_sql(_URL)} END"
+    'CASE WHEN "type" IS NOT NULL THEN "type" IN (SELECT "type" FROM media_types WHERE is_still)'
+    " WHEN format IS NOT NULL THEN lower(format) LIKE 'image/%' ELSE NOT is_other END"
 )
 
 
@@ -40,31 +32,47 @@ def stage_media(staging: Staging, tables: Sequence[Loaded]) -> dict[str, int]:
 
     These are counted by kind, as the tables call it.
     """
+    connection = staging.connection
     _create(staging)
-    others: dict[str, int] = {}
+    others: Counter[str] = Counter()
     for table in tables:
+        parsed = f"{table.name}_parsed"
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE media_types AS SELECT *, kind IN {_STILL} AS is_still"  # noqa: S608
+            ' FROM (SELECT "type", regexp_replace(lower(regexp_extract("type", \'[^/#:]*$\')),'
+            f" '[^a-z]', '', 'g') AS kind FROM {table.name} GROUP BY \"type\");"
+            f" CREATE OR REPLACE TABLE {parsed} AS SELECT *, {_IS_PHOTOGRAPH} AS is_photograph"
+            f" FROM ({parsed_urls_sql(table.name, _URL, 'format')})"
+        )
+        connection.execute(f"DROP TABLE {table.name}")
+        table = replace(table, name=parsed)
         reject(
             staging, table,
-            f"CASE WHEN NOT {_IS_PHOTOGRAPH} THEN NULL"
-            f" WHEN {_URL} IS NULL THEN 'neither accessURI nor identifier'"
-            f" WHEN NOT contains({_URL}, '://') THEN 'accessURI or identifier must be the address"
-            f" of a photograph, not ' || {quoted_sql(_URL)} END",
+            "CASE WHEN NOT is_photograph THEN NULL"
+            " WHEN address IS NULL THEN 'neither accessURI nor identifier'"
+            " WHEN NOT contains(address, '://') THEN 'accessURI or identifier must be the address"
+            f" of a photograph, not ' || {quoted_sql('address')} END",
             lists_photographs=True,
         )  # fmt: skip
         tell(staging, table)
-        _insert(
-            staging, f"{table.name} WHERE {_IS_PHOTOGRAPH}", f'"{table.key}"', _URL,
-            "coalesce(license, UsageTerms, WebStatement, rights)",
-            "coalesce(rightsHolder, Owner, creator)", "rowid",
-        )  # fmt: skip
-        counted = staging.connection.execute(
-            f"SELECT coalesce(nullif({_TYPE}, ''), format, {suffix_sql(_URL)}) AS kind, count(*)"  # noqa: S608
-            f" FROM {table.name} WHERE NOT {_IS_PHOTOGRAPH} GROUP BY kind ORDER BY kind"
-        ).fetchall()
-        for kind, count in counted:
-            others[kind] = others.get(kind, 0) + count
-        staging.connection.execute(f"DROP TABLE {table.name}")
-    return others
+        connection.execute(
+            f"INSERT INTO {PHOTOS} BY NAME SELECT address AS url, photo_id, extension, file_name,"  # noqa: S608
+            f' is_numbered, unread AS fault, "{table.key}" AS id,'
+            " coalesce(license, UsageTerms, WebStatement, rights) AS license,"
+            " coalesce(rightsHolder, Owner, creator) AS attribution"
+            f" FROM {parsed} WHERE is_photograph ORDER BY rowid"
+        )
+        others += Counter(
+            dict(
+                connection.execute(
+                    f"SELECT coalesce(nullif(kind, ''), format, suffix) AS other, count(*)"  # noqa: S608
+                    f' FROM {parsed} LEFT JOIN media_types USING ("type") WHERE NOT is_photograph'
+                    " GROUP BY other"
+                ).fetchall()
+            )
+        )
+        connection.execute(f"DROP TABLE {parsed}")
+    return dict(sorted(others.items()))
 
 
 def stage_associated_media(staging: Staging, observed: str) -> dict[str, int]:
@@ -74,21 +82,20 @@ def stage_associated_media(staging: Staging, observed: str) -> dict[str, int]:
     """
     _create(staging)
     connection = staging.connection
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE associated AS
-        SELECT * REPLACE (trim(url) AS url), {other_media_sql("trim(url)")} AS other FROM (
-            SELECT id, rowid AS place, license, NULL::VARCHAR AS format,
-                unnest(string_split(media, '|')) AS url,
+    addresses = f"""(
+        SELECT id, place, nth, license, trim(url) AS url FROM (
+            SELECT id, rowid AS place, license, unnest(string_split(media, '|')) AS url,
                 generate_subscripts(string_split(media, '|'), 1) AS nth
             FROM {observed} WHERE media IS NOT NULL AND NOT again
-        ) WHERE contains(url, '://')
-        """  # noqa: S608
+        ) WHERE contains(url, '://'))"""  # noqa: S608
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE associated AS"  # noqa: S608
+        f" {parsed_urls_sql(addresses, 'url')};"
+        f" INSERT INTO {PHOTOS} BY NAME SELECT url, photo_id, extension, file_name, is_numbered,"
+        " unread AS fault, id, license FROM associated WHERE NOT is_other ORDER BY place, nth"
     )
-    _insert(staging, "associated WHERE NOT other", "id", "url", "license", "NULL", "place, nth")
     counted = connection.execute(
-        f"SELECT {suffix_sql('url')} AS kind, count(*) FROM associated WHERE other"  # noqa: S608
-        " GROUP BY kind ORDER BY kind"
+        "SELECT suffix, count(*) FROM associated WHERE is_other GROUP BY suffix ORDER BY suffix"
     ).fetchall()
     connection.execute("DROP TABLE associated")
     return dict(counted)
@@ -120,15 +127,4 @@ def _create(staging: Staging) -> None:
         f"CREATE OR REPLACE TABLE {PHOTOS} (id VARCHAR, url VARCHAR, photo_id VARCHAR,"
         " extension VARCHAR, file_name VARCHAR, is_numbered BOOLEAN, license VARCHAR,"
         " attribution VARCHAR, fault VARCHAR)"
-    )
-
-
-def _insert(
-    staging: Staging, rows: str, key: str, url: str, license_: str, attribution: str, order: str
-) -> None:
-    staging.connection.execute(
-        f"INSERT INTO {PHOTOS} SELECT {key}, {url}, {photo_id_sql(url)},"  # noqa: S608
-        f" {extension_sql(url, 'format')}, {file_name_sql(url)},"
-        f" {numbered_sql(url)}, {license_}, {attribution},"
-        f" {fault_sql(url)} FROM {rows} ORDER BY {order}"
     )

@@ -29,7 +29,7 @@ OBSERVED = "dc_observed"
 
 _RESEARCH_GRADE = "iNaturalist research-grade observations"
 _RESEARCH_GRADE_KEY = "50c9509d-22c7-4a22-a47d-8c48425ef4a7"  # GBIF's key of that data set
-_OBSERVATION_PAGE = r"^https?://(?:www\.)?inaturalist\.[a-z.]+/observations/(\d+)$"
+_OBSERVATION_PAGE = "://www.inaturalist.org/observations/"
 _DATE_PARTS = "try_cast(year || '-' || month || '-' || day AS DATE)"
 
 _FAULT = f"""coalesce(
@@ -99,9 +99,9 @@ def stage_occurrences(
         f"""
         CREATE OR REPLACE TABLE {OBSERVED} AS SELECT
             {key} AS id,
-            CASE WHEN regexp_matches(occurrenceID, '{_OBSERVATION_PAGE}')
-                THEN 'https://www.inaturalist.org/observations/'
-                    || regexp_extract(occurrenceID, '{_OBSERVATION_PAGE}', 1)
+            CASE WHEN starts_with(occurrenceID, 'https{_OBSERVATION_PAGE}') THEN occurrenceID
+                WHEN starts_with(occurrenceID, 'http{_OBSERVATION_PAGE}')
+                    THEN 'https' || occurrenceID[5:]
                 ELSE {key} END AS observation_id,
             lineage,
             {_QUALITY} AS quality,

@@ -28,14 +28,7 @@ from taxonvision.catalog.sources.listed_sql import (
     listed_sql,
     quoted_sql,
 )
-from taxonvision.catalog.sources.media_urls import (
-    extension_sql,
-    fault_sql,
-    file_name_sql,
-    media_path_sql,
-    numbered_sql,
-    photo_id_sql,
-)
+from taxonvision.catalog.sources.media_urls import media_path_sql, parsed_urls_sql
 from taxonvision.catalog.sources.named_ranks import (
     NamedTaxon,
     lineage_sql,
@@ -155,14 +148,9 @@ def _list(staging: Staging, root: Path) -> None:
     connection = staging.connection
     connection.execute(
         f"""
-        CREATE OR REPLACE TABLE export_observed AS SELECT *, rowid AS place,
-            coalesce(uuid, id) AS observation_id,
-            {photo_id_sql("image_url")} AS photo_id,
-            {extension_sql("image_url", "NULL::VARCHAR")} AS extension,
-            {file_name_sql("image_url")} AS file_name,
-            {numbered_sql("image_url")} AS is_numbered,
-            {lineage_sql(_TAXON_COLUMNS)} AS lineage
-        FROM {_TABLE}
+        CREATE OR REPLACE TABLE export_observed AS SELECT *,
+            coalesce(uuid, id) AS observation_id, {lineage_sql(_TAXON_COLUMNS)} AS lineage
+        FROM ({parsed_urls_sql(f"(SELECT *, rowid AS place FROM {_TABLE})", "image_url")})
         """  # noqa: S608
     )
     stage_named_taxa(staging, "export_observed", _TAXON_COLUMNS, taxon_of_row)
@@ -178,7 +166,7 @@ def _list(staging: Staging, root: Path) -> None:
         observer="coalesce(o.user_login, o.user_id)", latitude=degrees_sql("o.latitude"),
         longitude=degrees_sql("o.longitude"), observed_on=date_sql("o.observed_on"),
         license="o.license", attribution="coalesce(o.user_name, o.user_login)",
-        fault=fault_sql("o.image_url"),
+        fault="o.unread",
         left_out="CASE WHEN o.place IN (FROM export_again) THEN 'duplicate'"
         " WHEN o.photo_id IS NULL THEN 'no_photograph' END",
     )  # fmt: skip

@@ -11,9 +11,6 @@ from taxonvision.photograph import SUFFIXES, UNREADABLE_SUFFIXES
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_INATURALIST = r"^https?://[^/]*inaturalist[^/]*/(?:.*/)?photos/(\d+)(?:[/?#].*)?$"
-_NAME = r"^[^?#]*/([^/?#]+)(?:[?#].*)?$"
-_SUFFIX = r"\.([A-Za-z0-9]{2,5})$"
 _OTHER_MEDIA = (
     "aac", "aif", "aiff", "flac", "m4a", "mp3", "oga", "ogg", "opus", "wav", "wma", "amr",
     "avi", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "ogv", "webm", "wmv", "pdf", "txt", "htm",
@@ -22,56 +19,53 @@ _OTHER_MEDIA = (
 _SAMPLE = 200
 
 
-def photo_id_sql(url: str) -> str:
-    """SQL for the id of the photograph at an address.
+def parsed_urls_sql(rows: str, url: str, media_type: str = "NULL") -> str:
+    """A query of some rows with what the address `url` of a photograph tells, by more columns.
 
-    iNaturalist's number where the address has one, else 16 hexadecimal digits of its MD5.
+    - `address`: the address; what follows is NULL or false where it is NULL.
+    - `file_name`: its last part, without query; `suffix` what follows the last dot there, in lower
+      case. NULL where there is none.
+    - `is_numbered`: it is one of iNaturalist's, with the number of the photograph.
+    - `photo_id`: that number, else 16 hexadecimal digits of the address's MD5.
+    - `extension`: of the photograph's file: as the address has it, since iNaturalist's files are
+      called so, else by the media type, else jpg.
+    - `unread`: why photographs of its suffix are not read.
+    - `is_other`: it ends as addresses of sounds, movies and documents do.
+
+    Args:
+        rows: a table or query in parentheses.
+        url: SQL expression of its columns.
+        media_type: the same.
     """
-    return f"coalesce(nullif(regexp_extract({url}, '{_INATURALIST}', 1), ''), md5({url})[:16])"
-
-
-def numbered_sql(url: str) -> str:
-    """SQL that is true for addresses with iNaturalist's number of the photograph."""
-    return f"coalesce(regexp_matches({url}, '{_INATURALIST}'), false)"
-
-
-def file_name_sql(url: str) -> str:
-    """SQL for the last part of an address, without query; NULL where there is none."""
-    return f"nullif(regexp_extract({url}, '{_NAME}', 1), '')"
-
-
-def suffix_sql(url: str) -> str:
-    """SQL for what follows the last dot of an address's last part, in lower case; NULL: nothing."""
-    return f"nullif(lower(regexp_extract({file_name_sql(url)}, '{_SUFFIX}', 1)), '')"
-
-
-def extension_sql(url: str, media_type: str) -> str:
-    """SQL for the extension of a photograph's file: of its address, else by its media type.
-
-    As it is written in the address, since files of iNaturalist are named so; jpg for all that is
-    no photograph's.
-    """
-    written = f"regexp_extract({file_name_sql(url)}, '{_SUFFIX}', 1)"
-    return (
-        f"CASE WHEN lower({written}) IN ({_listed(SUFFIXES | UNREADABLE_SUFFIXES)}) THEN {written}"
-        f" WHEN lower({media_type}) IN ('image/png', 'image/gif', 'image/webp', 'image/bmp')"
-        f" THEN lower({media_type})[7:]"
-        f" WHEN lower({media_type}) = 'image/tiff' THEN 'tif' ELSE 'jpg' END"
-    )
-
-
-def fault_sql(url: str) -> str:
-    """SQL for why the photograph at an address cannot be read; NULL where it can."""
-    suffix = suffix_sql(url)
-    kinds = _listed(UNREADABLE_SUFFIXES)
-    return (
-        f"CASE WHEN {suffix} IN ({kinds}) THEN {suffix} || ' is not read; convert it to JPEG' END"
-    )
-
-
-def other_media_sql(url: str) -> str:
-    """SQL that is true for addresses that end as those of sounds, movies and documents do."""
-    return f"coalesce({suffix_sql(url)} IN ({_listed(_OTHER_MEDIA)}), false)"
+    suffixes = _listed(SUFFIXES | UNREADABLE_SUFFIXES)
+    written = "string_split(file_name, '.')[-1]"
+    return f"""
+        SELECT * EXCLUDE (parts, numbered, media_type),
+            numbered IS NOT NULL AS is_numbered,
+            coalesce(numbered, md5(address)[:16]) AS photo_id,
+            CASE WHEN suffix IN ({suffixes}) THEN {written}
+                WHEN media_type IN ('image/png', 'image/gif', 'image/webp', 'image/bmp')
+                    THEN media_type[7:]
+                WHEN media_type = 'image/tiff' THEN 'tif' ELSE 'jpg' END AS extension,
+            CASE WHEN suffix IN ({_listed(UNREADABLE_SUFFIXES)})
+                THEN suffix || ' is not read; convert it to JPEG' END AS unread,
+            coalesce(suffix IN ({_listed(_OTHER_MEDIA)}), false) AS is_other
+        FROM (
+            SELECT *,
+                CASE WHEN contains(file_name, '.') THEN lower({written}) END AS suffix,
+                CASE WHEN contains(parts[3], 'inaturalist') THEN
+                    CASE WHEN parts[-3] = 'photos' AND {_is_number("parts[-2]")} THEN parts[-2]
+                        WHEN parts[-2] = 'photos' AND {_is_number("parts[-1]")} THEN parts[-1] END
+                    END AS numbered
+            FROM (
+                SELECT *, CASE WHEN len(parts) > 3 THEN nullif(parts[-1], '') END AS file_name
+                FROM (
+                    SELECT *, {url} AS address, lower({media_type}) AS media_type,
+                        string_split(split_part(split_part({url}, '?', 1), '#', 1), '/') AS parts
+                    FROM {rows}
+                )
+            )
+        )"""  # noqa: S608
 
 
 def media_path_sql(connection: DuckDBPyConnection, root: Path, table: str) -> str:
@@ -104,6 +98,10 @@ def media_path_sql(connection: DuckDBPyConnection, root: Path, table: str) -> st
         "CASE WHEN is_numbered OR file_name IS NULL OR file_name IN (FROM called_alike)"
         f" THEN {by_id} ELSE '{folder}' || file_name END"
     )
+
+
+def _is_number(text: str) -> str:
+    return f"regexp_full_match({text}, '[0-9]{{1,18}}')"
 
 
 def _is_file(path: Path) -> bool:

@@ -46,9 +46,12 @@ Cells = Mapping[str, str]
 
 
 def lineage_sql(columns: Sequence[str]) -> str:
-    """An SQL expression (UHUGEINT) that tells rows apart that differ in these text columns."""
-    texts = ", ".join(f"coalesce(\"{column}\", '')" for column in columns)
-    return f"md5_number(concat_ws(chr(31), {texts}))"
+    """An SQL expression (UHUGEINT) that tells rows apart that differ in these text columns.
+
+    128 bits of a fast hash, which are the same within a run only.
+    """
+    names = ", ".join(f'"{column}"' for column in columns)
+    return f"((hash({names})::UHUGEINT << 64) | hash('again', {names})::UHUGEINT)"
 
 
 def stage_named_taxa(
@@ -62,20 +65,18 @@ def stage_named_taxa(
     Makes the table `taxon_of (lineage, taxon_id)`.
 
     Args:
-        staging: where the table is, with a column `lineage` as `lineage_sql` gives it; rows where
-            it is NULL are passed over.
+        staging: where the table is, with a unique column `place` and a column `lineage` as
+            `lineage_sql` gives it; rows where that is NULL are passed over.
         table: name of the table.
         columns: what a taxon is named by, text columns.
         name_taxon: reads these; None where they name no taxon. Called once a combination of cells.
     """
     connection = staging.connection
-    cells = ", ".join(f'any_value("{column}") AS "{column}"' for column in columns)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE lineages AS SELECT lineage, count(*) AS n, {cells}"  # noqa: S608
-        f" FROM {table} WHERE lineage IS NOT NULL GROUP BY lineage"
-    )
     names = ", ".join(f'"{column}"' for column in columns)
-    query = connection.execute(f"SELECT lineage, n, {names} FROM lineages ORDER BY lineage")  # noqa: S608
+    query = connection.execute(
+        f"SELECT lineage, n, {names} FROM {table} JOIN (SELECT min(place) AS place, count(*) AS n"  # noqa: S608
+        f" FROM {table} WHERE lineage IS NOT NULL GROUP BY lineage) USING (place) ORDER BY place"
+    )
     keys: list[int] = []
     taxa: list[NamedTaxon] = []
     counts: list[int] = []
@@ -99,8 +100,7 @@ def stage_named_taxa(
     )
     connection.execute(
         "CREATE OR REPLACE TABLE taxon_of AS SELECT"
-        " (high::UHUGEINT << 64) | low::UHUGEINT AS lineage, taxon_id FROM named;"
-        " DROP TABLE lineages"
+        " (high::UHUGEINT << 64) | low::UHUGEINT AS lineage, taxon_id FROM named"
     )
     connection.unregister("named")
 
