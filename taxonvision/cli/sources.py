@@ -10,6 +10,7 @@ from absl import flags
 
 from taxonvision.catalog.ingest import Stage
 from taxonvision.cli.values import optional_path
+from taxonvision.errors import UserError
 from taxonvision.storage import digest_of
 
 DEFAULT_RULES = {
@@ -21,6 +22,18 @@ DEFAULT_RULES = {
     "tfds": "none",
 }
 """The sources and the rules that fit each."""
+
+_LABELLED = ("folder", "coco", "tfds")
+_SOURCES_OF_FLAGS = {
+    "photos": ("inat_open_data", "dwca", "inat_export", "coco"),
+    "data_dir": ("tfds",),
+    "labels": ("folder",),
+    "levels": ("folder",),
+    "taxa": _LABELLED,
+    "taxonomy": _LABELLED,
+    "license": _LABELLED,
+    "attribution": _LABELLED,
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,12 @@ def define_sources(values: flags.FlagValues) -> None:
 
 
 def source_of(values: flags.FlagValues) -> ChosenSource:
-    """The source that the flags choose."""
+    """The source that the flags choose; UserError for a flag that it does not read."""
+    for name, sources in _SOURCES_OF_FLAGS.items():
+        if values[name].present and values.source not in sources:
+            raise UserError(
+                f"--{name} goes with --source={' or '.join(sources)}, not with {values.source}"
+            )
     return _SOURCES[values.source](values)
 
 
