@@ -16,7 +16,7 @@ from typing import Any
 
 from taxonvision.chatter import without_chatter
 from taxonvision.dataset.prepare import WriteShards
-from taxonvision.dataset.write_shard import ShardJob, load_tensorflow, write_shard
+from taxonvision.dataset.write_shard import ShardJob, write_shard
 from taxonvision.errors import UserError
 from taxonvision.text import reason_of
 
@@ -52,8 +52,6 @@ def in_pipeline(runner: str, options: Sequence[str] = ()) -> WriteShards:
         raise UserError(f"--beam_runner={runner}: {reason_of(error)}") from None
 
     def write(jobs: Sequence[ShardJob]) -> Generator[int, None, None]:
-        if direct:  # loaded by a thread its chatter would take this thread's lines with it
-            load_tensorflow()
         _ = (
             pipeline
             | "Shards" >> beam.Create(list(jobs))

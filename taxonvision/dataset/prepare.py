@@ -16,7 +16,8 @@ from taxonvision.dataset.encode import QUALITY
 from taxonvision.dataset.metadata import write_metadata
 from taxonvision.dataset.plan import PlannedShard, PrepareOptions, plan_shards, spill_into
 from taxonvision.dataset.shards import INDEX, MANIFEST, SCHEMA_VERSION, TABLES
-from taxonvision.dataset.write_shard import AFTER_PAYLOAD, PLAN, UNFINISHED, ShardJob, write_shard
+from taxonvision.dataset.tfrecord import AFTER_PAYLOAD
+from taxonvision.dataset.write_shard import PLAN, UNFINISHED, ShardJob, write_shard
 from taxonvision.errors import UserError
 from taxonvision.parallel import map_in_processes
 from taxonvision.progress import say, track
@@ -47,6 +48,9 @@ def prepare(
 
     Raises UserError when a photograph can no longer be read.
     """
+    import google_crc32c  # noqa: F401 - where one is missing, that is told before the work
+    import tensorflow_datasets  # noqa: F401
+
     with publish_resuming(
         out, MANIFEST, recipe, version=_version(), overwrite=overwrite
     ) as partial:

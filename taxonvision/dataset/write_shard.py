@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 
-from taxonvision.chatter import without_chatter
 from taxonvision.dataset.encode import encode
 from taxonvision.dataset.plan import PlannedShard
+from taxonvision.dataset.tfrecord import AFTER_PAYLOAD, BEFORE_PAYLOAD, record, serialize_example
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError, read_bytes
 from taxonvision.tables import reading_parquet, write_parquet
@@ -43,8 +38,6 @@ where in the file the record's payload lies, a tf.train.Example, `image_offset` 
 where its JPEG does. Bytes.
 """
 PLAN, UNFINISHED = "plan.parquet", ".unfinished"
-_importing = threading.Lock()  # the chatter of one thread at a time is kept back
-BEFORE_PAYLOAD, AFTER_PAYLOAD = 12, 4  # a TFRecord: length, its checksum, payload, its checksum
 
 
 @dataclass(frozen=True)
@@ -79,35 +72,19 @@ class ShardJob:
 def write_shard(job: ShardJob) -> int:
     """Write a shard that is not there yet; returns how many photographs it has.
 
-    Raises UserError when a photograph can no longer be read or the shard cannot be written.
+    Raises UserError when a photograph can no longer be read.
     """
-    if job.target.exists():
-        return job.shard.photographs
-    import duckdb
-
-    tensorflow = load_tensorflow()
-    columns = _planned(job)
-    try:
+    if not job.target.exists():
+        columns = _planned(job)
         with _appearing(job.target, job.work) as file:
-            places = _write_records(file, job, columns, tensorflow)
+            places = _write_records(file, job, columns)
             with _appearing(job.index, job.work) as index:
                 _write_index(index, job, columns, places)
-    except (tensorflow.errors.OpError, duckdb.Error) as error:
-        raise UserError(f"{job.target} cannot be written ({reason_of(error, 300)})") from None
     return job.shard.photographs
 
 
-def load_tensorflow() -> ModuleType:
-    """TensorFlow, imported without its notes on missing GPUs."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _importing:
-        quiet = nullcontext() if "tensorflow" in sys.modules else without_chatter()
-        with quiet:
-            import tensorflow
-    return tensorflow
-
-
 def _planned(job: ShardJob) -> Mapping[str, np.ndarray]:
+    """The shard's photographs, rows of the plan by column."""
     plan = job.work / PLAN
     with reading_parquet(plan, "prepare") as connection:
         return connection.execute(
@@ -116,34 +93,24 @@ def _planned(job: ShardJob) -> Mapping[str, np.ndarray]:
         ).fetchnumpy()
 
 
-def _write_records(
-    file: Path, job: ShardJob, columns: Mapping[str, np.ndarray], tensorflow: ModuleType
-) -> np.ndarray:
+def _write_records(file: Path, job: ShardJob, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Write the photographs; returns where they lie, int64 [n, 4], the index's columns of bytes."""
     places = np.empty((job.shard.photographs, 4), np.int64)
-    with tensorflow.io.TFRecordWriter(str(file)) as writer:
-        offset = 0
-        for row, (image, example) in enumerate(_examples(job, columns, tensorflow)):
-            writer.write(example)
+    offset = 0
+    with file.open("wb") as records:
+        for row, (image, example) in enumerate(_examples(job, columns)):
+            records.write(record(example))
             offset += BEFORE_PAYLOAD
             places[row] = offset, len(example), offset + example.index(image), len(image)
             offset += len(example) + AFTER_PAYLOAD
     return places
 
 
-def _examples(
-    job: ShardJob, columns: Mapping[str, Any], tensorflow: ModuleType
-) -> Iterator[tuple[bytes, bytes]]:
+def _examples(job: ShardJob, columns: Mapping[str, np.ndarray]) -> Iterator[tuple[bytes, bytes]]:
     """Each photograph's JPEG, and the serialized tf.train.Example with it."""
-    train = tensorflow.train
-
-    def text(value: str) -> Any:
-        return train.Feature(bytes_list=train.BytesList(value=[value.encode()]))
-
-    def integer(value: int) -> Any:
-        return train.Feature(int64_list=train.Int64List(value=[int(value)]))
-
-    for row, path in enumerate(columns["path"].tolist()):
+    names = ("path", "class_id", "class_taxon_id", "photo_id", "license", "attribution")
+    rows = zip(*(columns[name].tolist() for name in names), strict=True)
+    for path, class_id, taxon_id, photo_id, license_, attribution in rows:
         try:
             image = encode(read_bytes(job.root / path), job.size)
         except PhotographError as error:
@@ -151,16 +118,19 @@ def _examples(
                 f"{job.root / path} was usable when the catalog was made and is not now "
                 f"({error}); put it back or ingest again"
             ) from None
-        features = {
-            "image": train.Feature(bytes_list=train.BytesList(value=[image])),
-            "label": integer(columns["class_id"][row]),
-            "taxon_id": integer(columns["class_taxon_id"][row]),
-            "photo_id": text(columns["photo_id"][row]),
-            "license": text(columns["license"][row]),
-            "attribution": text(columns["attribution"][row]),
-        }
-        example = train.Example(features=train.Features(feature=features))
-        yield image, example.SerializeToString(deterministic=True)
+        yield (
+            image,
+            serialize_example(
+                {
+                    "image": image,
+                    "label": class_id,
+                    "taxon_id": taxon_id,
+                    "photo_id": photo_id.encode(),
+                    "license": license_.encode(),
+                    "attribution": attribution.encode(),
+                }
+            ),
+        )
 
 
 def _write_index(
@@ -179,9 +149,13 @@ def _write_index(
     selected = ", ".join(
         f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in INDEX_COLUMNS.items()
     )
-    with duckdb.connect() as connection:
-        connection.register("rows", {name: rows[name] for name in INDEX_COLUMNS})
-        write_parquet(path, connection, f"SELECT {selected} FROM rows ORDER BY image_offset")  # noqa: S608
+    query = f"SELECT {selected} FROM rows ORDER BY image_offset"  # noqa: S608
+    try:
+        with duckdb.connect() as connection:
+            connection.register("rows", {name: rows[name] for name in INDEX_COLUMNS})
+            write_parquet(path, connection, query)
+    except duckdb.Error as error:
+        raise UserError(f"{path} cannot be written ({reason_of(error, 200)})") from None
 
 
 @contextmanager
