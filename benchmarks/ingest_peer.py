@@ -63,25 +63,29 @@ def main(how: str, tables: Path, out: Path) -> None:
 
 
 class Md5:
-    """The hash behind splits and draws: the last 8 bytes of the MD5, little-endian."""
+    """The hash behind splits and draws; its two halves are little-endian numbers."""
 
     cpu_seconds = 0.0  # spent here so far
 
-    def __call__(self, values: pd.Series) -> np.ndarray:
-        """The hashes of values as text: uint64 [n]."""
+    def halves(self, values: pd.Series) -> np.ndarray:
+        """The hashes of values as text: uint64 [n, 2]."""
         self.cpu_seconds -= time.process_time()
         digests = [
             hashlib.md5(str(value).encode(), usedforsecurity=False).digest()
             for value in values.tolist()
         ]
-        hashes = np.frombuffer(b"".join(digests), "<u8")[1::2]
+        halves = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
         self.cpu_seconds += time.process_time()
-        return hashes
+        return halves
 
     def splits(self, uuids: pd.Series) -> np.ndarray:
         """The splits of observations, indices into SPLITS: int [n]."""
         bounds = np.array([VAL_FROM, TEST_FROM], np.uint64)
-        return np.searchsorted(bounds, self(uuids), side="right")
+        return np.searchsorted(bounds, self.halves(uuids)[:, 1], side="right")
+
+    def draws(self, photo_ids: pd.Series) -> np.ndarray:
+        """The places of photographs in a draw among them: uint64 [n]."""
+        return self.halves(photo_ids)[:, 0]
 
 
 def plain(tables: Path, md5: Md5) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -114,7 +118,7 @@ def plain(tables: Path, md5: Md5) -> tuple[pd.DataFrame, dict[str, int]]:
     few["class_taxon_id"] = few["taxon_id"].map(classes_of(few["taxon_id"].value_counts(), taxa))
     classed = few.dropna(subset="class_taxon_id").astype({"class_taxon_id": np.int64})
     classed["turn"] = classed.groupby("observation_uuid").cumcount()
-    classed["drawn"] = md5(classed["photo_id"])
+    classed["drawn"] = md5.draws(classed["photo_id"])
     classed = classed.sort_values(["class_taxon_id", "turn", "drawn"])
     used = classed[classed.groupby("class_taxon_id").cumcount() < MAX_PHOTOS]
     return used, counts_of(reason, judged, few, classed, used)
@@ -150,7 +154,7 @@ def tuned(tables: Path, md5: Md5) -> tuple[pd.DataFrame, dict[str, int]]:
     crowd = classed.loc[crowded, ["photo_id", "class_taxon_id", "observation", "position"]]
     crowd = crowd.sort_values(["observation", "position", "photo_id"])
     crowd["turn"] = crowd.groupby("observation").cumcount()
-    crowd["drawn"] = md5(crowd["photo_id"])
+    crowd["drawn"] = md5.draws(crowd["photo_id"])
     crowd = crowd.sort_values(["class_taxon_id", "turn", "drawn"])
     over = crowd.index[crowd.groupby("class_taxon_id").cumcount() >= MAX_PHOTOS]
     used = classed.drop(over)
