@@ -123,6 +123,11 @@ class Tally:
         """Those that are used, or would be if the taxon had enough of them."""
         return self.fates.get(USED, 0) + self.fates.get("too_few", 0)
 
+    @property
+    def counted(self) -> int:
+        """Those that count towards the photographs a class needs, also beyond what is used."""
+        return self.usable + self.fates.get("per_class", 0)
+
 
 def write_eligibility(
     path: Path,
@@ -142,10 +147,16 @@ def write_eligibility(
         rules: the rules.
         changes: what became of taxa.
     """
+    formerly: dict[int, int] = {}  # photographs that came under the ids of before
+    for taxon_id, tally in tallies.items():
+        today = changes.current(taxon_id)
+        if today is not None and today != taxon_id:
+            formerly[today] = formerly.get(today, 0) + tally.counted
     rows = []
     for taxon_id in {*tallies, *decisions}:
         tally = tallies.get(taxon_id, Tally())
         decision = decisions.get(taxon_id, Decision(0, 0, None))
+        became = changes.in_words(taxon_id, taxonomy)
         name, rank = "", ""
         if taxon_id in taxonomy:
             name, rank = taxonomy[taxon_id].name, taxonomy[taxon_id].rank
@@ -155,14 +166,17 @@ def write_eligibility(
         if today is not None and today != taxon_id:
             trains = decisions[today].class_taxon_id if today in decisions else None
         included = trains == taxon_id
-        missing = 0 if included else _missing(rules, decision)
+        missing = 0 if included or today != taxon_id else _missing(rules, decision)
         rows.append(
             (
                 taxon_id, name, rank, tally.photographs, faulty,
                 tally.photographs - faulty - tally.usable, tally.usable, decision.from_below,
                 *(tally.splits.get(split, 0) for split in SPLITS),
                 "true" if included else "false", trains, missing,
-                _reason(taxon_id, tally, decision, trains, missing, taxonomy, rules, changes),
+                f"not included: {became}" if became else _reason(
+                    taxon_id, tally, decision, formerly.get(taxon_id, 0), trains, missing, taxonomy,
+                    rules,
+                ),
             )
         )  # fmt: skip
     write_csv(path, COLUMNS, sorted(rows, key=lambda row: (row[1], row[0])))
@@ -176,32 +190,31 @@ def _reason(
     taxon_id: int,
     tally: Tally,
     decision: Decision,
+    formerly: int,
     trains: int | None,
     missing: int,
     taxonomy: Taxonomy,
     rules: Rules,
-    changes: Changes,
 ) -> str:
-    became = changes.in_words(taxon_id, taxonomy)
-    if became:
-        return f"not included: {became}"
     if taxon_id not in taxonomy:
         return "not included: not in the taxa table"
     left = _left_out_in_words(tally)
     have = decision.usable + decision.from_below
-    if trains == taxon_id:
-        below = f", {decision.from_below} of them of taxa below" if decision.from_below else ""
-        return f"included: {several(have, 'photograph')}{below}{left}"
     if not have:
         faulty = tally.fates.get(FAULTY, 0)
         if faulty and faulty == tally.photographs:
-            all_of_them = (
-                "its only photograph is" if faulty == 1 else f"its {faulty} photographs are"
-            )
-            return f"not included: {all_of_them} faulty"
+            all_are = "its only photograph is" if faulty == 1 else f"its {faulty} photographs are"
+            return f"not included: {all_are} faulty"
         needed = f" of the {rules.min_photos} needed" if rules.min_photos > 1 else ""
         return f"not included: no usable photograph{needed}{left}"
-    lacks = f"not included: {several(have, 'photograph')} of {rules.min_photos} needed, {missing} missing"
+    parts = ((decision.from_below, "of taxa below"), (formerly, "under former names"))
+    of_them = "".join(f", {count} of them {words}" for count, words in parts if count)
+    if trains == taxon_id:
+        return f"included: {several(have, 'photograph')}{of_them}{left}"
+    lacks = (
+        f"not included: {several(have, 'photograph')} of {rules.min_photos} needed{of_them}, "
+        f"{missing} missing"
+    )
     if trains is not None:
         above = taxonomy[trains]
         return f"{lacks}; they train the {above.rank} {above.name}{left}"

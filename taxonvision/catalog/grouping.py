@@ -10,33 +10,57 @@ import numpy as np
 from taxonvision.catalog.catalog import SPLITS
 from taxonvision.catalog.duplicates import MAX_DISTANCE, near_pairs
 from taxonvision.catalog.splits import Units, assign, group_units, position_sql
+from taxonvision.errors import UserError
 from taxonvision.tables import write_csv
+from taxonvision.text import reason_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TABLES = """
 CREATE TABLE unit_split (row BIGINT, split VARCHAR);
-CREATE TABLE earlier_split (observation_id VARCHAR, sha256 VARCHAR, split VARCHAR);
+CREATE TABLE earlier_split (observation_id VARCHAR, sha256 VARCHAR, split TINYINT);
 CREATE TABLE near_duplicates (row BIGINT, near_row BIGINT, distance UTINYINT);
 """
 _KEYS = {
-    "observer": "any_value(l.observer)",
-    "site": "any_value(l.site)",
-    "date": "any_value(l.observed_on)::VARCHAR",
+    "observer": "min(l.observer)",
+    "site": "min(l.site)",
+    "date": "min(l.observed_on)::VARCHAR",
 }
+# Ids that count up, alone or at the end of an address, tell what was there first; dates do not:
+# an old observation may come late.
+_SERIAL = "try_cast(regexp_extract(observation_id, '(^|/)([0-9]{1,18})$', 2) AS BIGINT)"
 NEAR_DUPLICATE_COLUMNS = (
     "photo_id", "split", "taxon_id", "near_photo_id", "near_split", "near_taxon_id", "distance",
 )  # fmt: skip
 
 
 def read_earlier_splits(connection: DuckDBPyConnection, photos: Path) -> None:
-    """Fill `earlier_split` from the `photos.parquet` of an earlier catalog."""
-    connection.execute(
-        "INSERT INTO earlier_split SELECT observation_id, any_value(sha256), min(split)"
-        " FROM read_parquet(?) GROUP BY observation_id, sha256",
-        [str(photos)],
-    )
+    """Fill `earlier_split` from the `photos.parquet` of an earlier catalog.
+
+    Raises UserError when it cannot be read.
+    """
+    import duckdb
+
+    index = _index_of("split")
+    try:
+        connection.execute(
+            f"INSERT INTO earlier_split SELECT DISTINCT observation_id, sha256, {index}"  # noqa: S608
+            " FROM read_parquet(?)",
+            [str(photos)],
+        )
+    except duckdb.Error as error:
+        raise UserError(
+            f"--splits_from: {photos} cannot be read ({reason_of(error, 200)}); make it again"
+        ) from None
+
+
+def _index_of(split_sql: str) -> str:
+    """The index into `SPLITS` of a split (VARCHAR), NULL for NULL.
+
+    Where something was in several, test goes before val before train: the highest index.
+    """
+    return f"(list_position({list(SPLITS)}, {split_sql}) - 1)::TINYINT"
 
 
 def needs_grouping(connection: DuckDBPyConnection, split_by: str, *, near_duplicates: bool) -> bool:
@@ -61,28 +85,39 @@ def split_units(
 
     A unit is an observation, or the part of it to which one split was given. `split_by` also joins
     the units of one observer, site or date.
+
+    An earlier catalog gives a photograph the split that it had itself; else that of its
+    observation; else that of a copy of it. For a photograph without an observation, whose path is
+    no lasting name, a copy goes before the path.
     """
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE member AS SELECT
             c.row, c.observation_key, o.sha256, o.perceptual_hash,
-            coalesce(c.given::VARCHAR, e.split, f.split) AS given
+            coalesce({_index_of("c.given::VARCHAR")}, own.split,
+                CASE WHEN l.split_position IS NULL THEN copy.split END,
+                observation.split, copy.split) AS given
         FROM candidate c
         LEFT JOIN opened o ON o.row = c.row
         LEFT JOIN listed l ON l.row = c.row
-        LEFT JOIN (SELECT observation_id, min(split) AS split FROM earlier_split GROUP BY ALL) e
-            ON e.observation_id = l.observation_id
-        LEFT JOIN (SELECT sha256, min(split) AS split FROM earlier_split
-            WHERE sha256 IS NOT NULL GROUP BY ALL) f ON f.sha256 = o.sha256
+        LEFT JOIN (SELECT observation_id, sha256, max(split) AS split FROM earlier_split
+            GROUP BY ALL) own ON own.observation_id = l.observation_id AND own.sha256 = o.sha256
+        LEFT JOIN (SELECT observation_id, max(split) AS split FROM earlier_split
+            GROUP BY ALL) observation ON observation.observation_id = l.observation_id
+        LEFT JOIN (SELECT sha256, max(split) AS split FROM earlier_split
+            GROUP BY ALL) copy ON copy.sha256 = o.sha256
         WHERE c.fate IS NULL AND c.row NOT IN (SELECT row FROM faulty_file);
         CREATE OR REPLACE TEMP TABLE unit AS SELECT
-            row_number() OVER (ORDER BY observed_on NULLS LAST, observation_id, given) - 1 AS unit,
+            row_number() OVER (
+                ORDER BY {_SERIAL} NULLS LAST, observed_on NULLS LAST, observation_id, given) - 1
+                AS unit,
             *
         FROM (
             SELECT m.observation_key, m.given, min(l.observed_on) AS observed_on,
                 min(l.observation_id) AS observation_id,
-                {_KEYS.get(split_by, "NULL")} AS grouped_by,
-                coalesce(min(l.split_position), min(('0x' || m.sha256[1:16])::UBIGINT),
+                {_KEYS.get(split_by, "NULL::VARCHAR")} AS grouped_by,
+                coalesce({position_sql("grouped_by")}, min(l.split_position),
+                    min(('0x' || m.sha256[1:16])::UBIGINT),
                     {position_sql("min(l.observation_id)")}) AS position
             FROM member m JOIN listed l ON l.row = m.row
             GROUP BY m.observation_key, m.given
@@ -93,15 +128,13 @@ def split_units(
         """  # noqa: S608
     )
     units = connection.execute(
-        f"""
-        SELECT position, unit,
-            CASE given {" ".join(f"WHEN '{name}' THEN {i}" for i, name in enumerate(SPLITS))}
-                ELSE -1 END::TINYINT AS given,
+        """
+        SELECT position, unit, coalesce(given, -1)::TINYINT AS given,
             dense_rank() OVER (ORDER BY observation_key) - 1 AS observation,
             CASE WHEN grouped_by IS NULL THEN -1
                 ELSE dense_rank() OVER (ORDER BY grouped_by) - 1 END AS grouped_by
         FROM unit ORDER BY unit
-        """  # noqa: S608
+        """
     ).fetchnumpy()
     n = len(units["unit"])
     alike = _find_near_duplicates(connection, max_distance) if near_duplicates else _NO_PAIRS
@@ -151,15 +184,18 @@ def _find_near_duplicates(connection: DuckDBPyConnection, max_distance: int) -> 
 
 
 def write_near_duplicates(connection: DuckDBPyConnection, path: Path) -> int:
-    """Write the pairs of used photographs that lie in two splits; returns how many there are."""
+    """Write the pairs of used photographs that lie in two splits, or were named as two taxa.
+
+    Returns how many lie in two splits.
+    """
     pairs = connection.execute(
         """
         SELECT a.photo_id, x.split, x.taxon_id, b.photo_id, y.split, y.taxon_id, d.distance
         FROM near_duplicates d
         JOIN chosen x ON x.row = d.row JOIN chosen y ON y.row = d.near_row
         JOIN listed_files a ON a.row = d.row JOIN listed_files b ON b.row = d.near_row
-        WHERE x.split <> y.split ORDER BY ALL
+        WHERE x.split <> y.split OR x.taxon_id <> y.taxon_id ORDER BY ALL
         """
     ).fetchall()
     write_csv(path, NEAR_DUPLICATE_COLUMNS, pairs)
-    return len(pairs)
+    return sum(split != near_split for _, split, _, _, near_split, *_ in pairs)

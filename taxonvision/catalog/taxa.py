@@ -34,9 +34,9 @@ class ObservedTaxa:
 def read_observed_taxa(
     connection: DuckDBPyConnection, changes: Changes, earlier: EarlierClasses | None
 ) -> ObservedTaxa:
-    """Cut `listed_taxa` down to the taxa observed, those of earlier classes, and all above them.
+    """Cut `listed_taxa` down to the taxa observed, changed and of earlier classes, and those above.
 
-    `listed_taxa` is brought up to date with the changes.
+    It is brought up to date with the changes.
     """
     observed = [
         taxon_id
@@ -45,8 +45,7 @@ def read_observed_taxa(
         ).fetchall()
     ]
     today = {t: changes.current(t) for t in observed if changes.current(t) != t}
-    seeds = {*observed, *(t for t in today.values() if t is not None), *changes.current_ids}
-    seeds.update(t for t in changes.current_ids.values() if t is not None)
+    seeds = {*observed, *changes.taxon_ids}
     if earlier:
         seeds.update(taxon.taxon_id for taxon in earlier.taxonomy)
     taxonomy, inactive = _closure(connection, seeds)

@@ -231,7 +231,8 @@ def test_ingest_tells_of_rejects_and_other_files(says, tmp_path):
     (root / "A" / "notes.txt").write_text("x")
     code, _, err = says("ingest", f"--input={root}", f"--out={tmp_path / 'catalog'}")
     assert code == 0
-    assert f"1 files could not be used: {tmp_path / 'catalog' / 'rejects.csv'} says why\n" in err
+    assert "1 photograph of 1 class" in err
+    assert f"faulty: {tmp_path / 'catalog' / 'rejects.csv'} says why\n" in err
     assert "files that are no photographs were passed over: 1 .txt\n" in err
 
 
@@ -247,11 +248,11 @@ def test_every_table_and_level_reaches_the_catalog(says, photos, tmp_path):
         f"--taxonomy={tmp_path / 'tree.csv'}", "--license=CC0-1.0", "--attribution=me, myself",
     )  # fmt: skip
     assert code == 0
-    assert "1 photographs of 1 classes (0 train, 1 val, 0 test)" in err
+    assert "1 photograph of 1 class (0 train, 1 val, 0 test)" in err
     assert "5,de,Monarchfalter" in (tmp_path / "catalog" / "names.csv").read_text()
     assert ",Danaus plexippus\n" in (tmp_path / "catalog" / "taxonomy.csv").read_text()
     photographs = open_catalog(tmp_path / "catalog").photos("val")
-    assert (photographs.licenses, photographs.attributions) == (["CC0-1.0"], ["me, myself"])
+    assert (photographs.licenses, photographs.attributions) == (["CC0"], ["me, myself"])
     code, _, err = says(
         "ingest", f"--input={photos}", f"--out={tmp_path / 'genera'}", "--levels=genus"
     )

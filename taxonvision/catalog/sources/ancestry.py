@@ -9,6 +9,7 @@ import numpy as np
 from taxonvision.catalog.sources.delimited import TAB_SEPARATED, load_table, reject_rows
 from taxonvision.catalog.staging import Staging
 from taxonvision.progress import say
+from taxonvision.text import one_line
 
 TAXA = {
     "taxon_id": "BIGINT",
@@ -37,7 +38,8 @@ def stage_taxa(staging: Staging, path: Path) -> None:
             WHEN taxon_id IS NULL OR taxon_id < 1 THEN 'taxon_id must be 1 or more'
             WHEN rank_level IS NULL OR NOT isfinite(rank_level) THEN 'no rank_level'
             WHEN rank IS NULL THEN 'no rank'
-            WHEN list_contains(list_transform(above, lambda id: id IS NULL), true)
+            WHEN NOT regexp_full_match(ancestry, '[0-9]+(/[0-9]+)*')
+                OR list_contains(list_transform(above, lambda id: id IS NULL), true)
                 THEN 'ancestry must be ids with / between them, not ' || ancestry[:60]
             WHEN list_contains(above, taxon_id) THEN 'taxon ' || taxon_id || ' is its own ancestor'
             END AS reason
@@ -50,37 +52,53 @@ def stage_taxa(staging: Staging, path: Path) -> None:
         """
     )
     reject_rows(staging, path, "path_taxa", "taxon_id", TAB_SEPARATED)
-    _reject_circles(staging, path)
+    _find_parents(staging)
+    while _reject_circles(staging, path):
+        _find_parents(staging)
     (used,) = connection.execute("SELECT count(*) FROM path_taxa").fetchone() or (0,)
     staging.add_table_read(path.name, rows, used=used, faulty=rows - used)
     connection.execute(
         """
-        CREATE TEMP TABLE rehung AS
-            SELECT taxon_id, max_by(ancestor, place) AS parent_taxon_id
-            FROM (
-                SELECT taxon_id, unnest(above) AS ancestor, generate_subscripts(above, 1) AS place
-                FROM path_taxa WHERE above[-1] NOT IN (SELECT taxon_id FROM path_taxa)
-            )
-            WHERE ancestor IN (SELECT taxon_id FROM path_taxa) GROUP BY taxon_id;
         INSERT INTO listed_taxa
-            SELECT t.taxon_id, coalesce(p.taxon_id, r.parent_taxon_id),
-                t.rank_level, t.rank, t.name, coalesce(t.active, true)
-            FROM path_taxa t
-            LEFT JOIN path_taxa p ON p.taxon_id = t.above[-1]
-            LEFT JOIN rehung r ON r.taxon_id = t.taxon_id;
+            SELECT taxon_id, parent_taxon_id, rank_level, rank, name, coalesce(active, true)
+            FROM path_taxa JOIN path_parents USING (taxon_id)
         """
     )
     _say_dangling(staging, path)
-    connection.execute("DROP TABLE path_taxa; DROP TABLE rehung")
+    connection.execute("DROP TABLE path_taxa; DROP TABLE path_parents")
 
 
-def _reject_circles(staging: Staging, path: Path) -> None:
-    """Taxa that are each other's ancestors."""
+def _find_parents(staging: Staging) -> None:
+    """Make `path_parents (taxon_id, parent_taxon_id, dangling)`: the nearest ancestors listed."""
+    staging.connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE path_parents AS
+            WITH rehung AS (
+                SELECT taxon_id, max_by(ancestor, place) AS parent_taxon_id FROM (
+                    SELECT taxon_id, unnest(above) AS ancestor,
+                        generate_subscripts(above, 1) AS place
+                    FROM path_taxa WHERE above[-1] NOT IN (SELECT taxon_id FROM path_taxa)
+                ) WHERE ancestor IN (SELECT taxon_id FROM path_taxa) GROUP BY taxon_id
+            )
+            SELECT t.taxon_id, coalesce(p.taxon_id, r.parent_taxon_id) AS parent_taxon_id,
+                t.above IS NOT NULL AND p.taxon_id IS NULL AS dangling
+            FROM path_taxa t
+            LEFT JOIN path_taxa p ON p.taxon_id = t.above[-1]
+            LEFT JOIN rehung r ON r.taxon_id = t.taxon_id
+        """
+    )
+
+
+def _reject_circles(staging: Staging, path: Path) -> bool:
+    """Reject taxa that are each other's ancestors; returns whether there were any."""
     connection = staging.connection
     columns = connection.execute(
-        "SELECT rowid AS r, taxon_id, coalesce(above[-1], 0) AS parent FROM path_taxa"
+        "SELECT t.rowid AS r, taxon_id, coalesce(parent_taxon_id, 0) AS parent"
+        " FROM path_taxa t JOIN path_parents USING (taxon_id)"
     ).fetchnumpy()
     circular = columns["r"][_in_circles(columns["taxon_id"], columns["parent"])]
+    if not len(circular):
+        return False
     connection.register("circular", {"faulty": circular})
     connection.execute(
         """
@@ -91,6 +109,7 @@ def _reject_circles(staging: Staging, path: Path) -> None:
     )
     connection.unregister("circular")
     reject_rows(staging, path, "path_taxa", "taxon_id", TAB_SEPARATED)
+    return True
 
 
 def _in_circles(ids: np.ndarray, parents: np.ndarray) -> np.ndarray:
@@ -113,12 +132,14 @@ def _in_circles(ids: np.ndarray, parents: np.ndarray) -> np.ndarray:
 def _say_dangling(staging: Staging, path: Path) -> None:
     dangling = staging.connection.execute(
         """
-        SELECT count(*), min_by(name, taxon_id), min(taxon_id) FROM path_taxa
-        WHERE above[-1] NOT IN (SELECT taxon_id FROM path_taxa)
+        SELECT count(*), min_by(name, taxon_id), min(taxon_id)
+        FROM path_taxa JOIN path_parents USING (taxon_id) WHERE dangling
         """
     ).fetchone()
     if dangling and dangling[0]:
+        count, name, taxon_id = dangling
         say(
-            f"warning: the parents of {dangling[0]} taxa are not in {path.name}, as that of "
-            f"{dangling[1]} ({dangling[2]}); they hang below their nearest ancestor that is"
+            f"warning: {path.name} lists {count} taxa without their parents, as "
+            f"{one_line(name or 'unnamed')} ({taxon_id}); they hang below the nearest ancestor "
+            "that it lists"
         )
