@@ -84,17 +84,18 @@ def _photographs(folder: Path, count: int) -> list[Path]:
 
 
 def _write_photograph(path: Path) -> None:
-    """Noise whose amplitude falls with a power of the frequency, mostly common to the colours."""
+    """Noise whose amplitude falls with a power of the frequency, mostly grey."""
     rng = np.random.default_rng(int(path.stem))
     frequency = np.hypot(
         np.fft.fftfreq(_HEIGHT, 1 / _HEIGHT)[:, None], np.fft.rfftfreq(_WIDTH, 1 / _WIDTH)
-    )
+    ).astype(np.float32)
     frequency[0, 0] = np.inf
     noise = rng.standard_normal((4, _HEIGHT, _WIDTH), np.float32)
-    spectra = np.fft.rfft2(0.75 * noise[3] + 0.5 * noise[:3]) * frequency ** -rng.uniform(1.1, 1.6)
-    clouds = np.moveaxis(np.fft.irfft2(spectra, (_HEIGHT, _WIDTH)), 0, -1)
-    clouds *= rng.uniform(30, 60) / clouds.std((0, 1))
-    grain = rng.normal(0, rng.uniform(1, 5), (_HEIGHT, _WIDTH, 1))
+    spectra = np.fft.rfft2(noise) * frequency ** np.float32(-rng.uniform(1.1, 1.6))
+    *colours, grey = np.fft.irfft2(spectra, (_HEIGHT, _WIDTH))
+    clouds = grey[..., None] + 0.2 * np.stack(colours, -1)
+    clouds *= rng.uniform(30, 60) / clouds.std()
+    grain = rng.uniform(1, 5) * rng.standard_normal((_HEIGHT, _WIDTH, 1), np.float32)
     pixels = clouds + rng.uniform(80, 160, 3) + grain
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=88)
 
