@@ -118,7 +118,8 @@ def _write(
     """Write the tables of the catalog; returns what its manifest says of them."""
     _refuse_nothing(connection, source.root)
     connection.execute(
-        "CREATE VIEW IF NOT EXISTS listed_files AS SELECT row, photo_id, path, license FROM listed"
+        "CREATE VIEW IF NOT EXISTS listed_files AS SELECT row, photo_id, path, license FROM listed;"
+        "CREATE VIEW IF NOT EXISTS observed_taxa AS SELECT DISTINCT taxon_id FROM listed"
     )
     taxa = read_observed_taxa(connection, options.changes, options.earlier)
     decisions = _select(connection, source.root, options, taxa)
@@ -256,8 +257,7 @@ def _write_photos(connection: DuckDBPyConnection, path: Path, classes: list[Taxo
     texts = [
         text
         for (text,) in connection.execute(
-            "SELECT DISTINCT license FROM listed_files SEMI JOIN chosen USING (row)"
-            " WHERE license IS NOT NULL"
+            "SELECT DISTINCT license FROM listed_files WHERE license IS NOT NULL"
         ).fetchall()
     ]
     connection.register(

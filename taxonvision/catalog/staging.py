@@ -4,13 +4,13 @@ A source fills these and knows nothing of rules, splits or classes:
 
 - `listed`, a table or view with the columns `LISTED`, one row a photograph (or a record without
   any): what the source says of it, nothing opened yet;
-- `listed_files (row, photo_id, path, license)`, the same rows: only where a source can make it
-  cheaper than from `listed`;
+- `listed_files (row, photo_id, path, license)`, the same rows, and `observed_taxa (taxon_id)`:
+  only where a source can make them cheaper than from `listed`;
 - `listed_taxa`, the tree as far as the source has one; `listed_names`, common names;
 - `rejects`, the faulty rows that are in none of these, with file, line and the reason in words;
 - `tables_read`, one row a table that was read.
 
-The work database lies on disk beside the catalog to be, so that tables larger than memory spill.
+The work database holds a part of the memory; what is larger spills to disk beside the catalog.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def staging_in(folder: Path, photographs: Path | None = None) -> Iterator[Stagin
         "threads": cores(),
         "temp_directory": str(folder / "spilled"),
     }
-    with duckdb.connect(str(folder / "work.duckdb"), config=config) as connection:
+    with duckdb.connect(config=config) as connection:
         connection.execute(_OTHER_TABLES)
         yield Staging(connection, unpacked, photographs or folder / "photographs")
 

@@ -41,7 +41,7 @@ def read_observed_taxa(
     observed = [
         taxon_id
         for (taxon_id,) in connection.execute(
-            "SELECT DISTINCT taxon_id FROM listed WHERE taxon_id IS NOT NULL"
+            "SELECT taxon_id FROM observed_taxa WHERE taxon_id IS NOT NULL"
         ).fetchall()
     ]
     today = {t: changes.current(t) for t in observed if changes.current(t) != t}

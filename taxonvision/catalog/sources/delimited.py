@@ -64,6 +64,7 @@ def load_table(
     required: Sequence[str],
     header: Sequence[str] | None = None,
     computed: Mapping[str, str] = MappingProxyType({}),
+    dropped: Sequence[str] = (),
     lists_photographs: bool = False,
 ) -> int:
     """Read a table, gzipped or not, into the new database table `table`; returns its row count.
@@ -78,6 +79,7 @@ def load_table(
         required: columns that must be there.
         header: names of the columns where the file's own are not to be used.
         computed: more columns by name, as SQL expressions of the others.
+        dropped: columns that only serve to compute others and are not kept.
         lists_photographs: its faulty rows count among the photographs listed.
 
     The row count is that of the rows read and of the faulty ones, which go to `rejects` with their
@@ -87,7 +89,7 @@ def load_table(
 
     names = list(header if header is not None else read_header(path, dialect))
     _check_columns(path, names, required, dialect)
-    read = _Reading(staging, table, names, columns, computed)
+    read = _Reading(staging, table, names, columns, computed, dropped)
     try:
         with working(f"reading {path.name}"):
             faulty = read(path, dialect)
@@ -130,11 +132,13 @@ class _Reading:
         names: Sequence[str],
         columns: Mapping[str, str],
         computed: Mapping[str, str],
+        dropped: Sequence[str],
     ) -> None:
         self._connection = staging.connection
         self._table = table
         self._names = names
-        self._columns = columns
+        self._columns = {name: kind for name, kind in columns.items() if name not in dropped}
+        self._kept = f"* EXCLUDE ({', '.join(dropped)})" if dropped else "*"
         self._kinds = {f"column{i}": columns.get(name, "VARCHAR") for i, name in enumerate(names)}
         place = {name: f"column{i}" for i, name in reversed(list(enumerate(names)))}
         self._selected = ", ".join(
@@ -148,10 +152,11 @@ class _Reading:
         for table in (self._table, "reject_errors", "reject_scans"):
             execute(f'DROP TABLE IF EXISTS "{table}"')
         execute(
-            f'CREATE TABLE "{self._table}" AS SELECT {self._selected} FROM read_csv(?,'  # noqa: S608
+            f'CREATE TABLE "{self._table}" AS SELECT {self._kept} FROM ('  # noqa: S608
+            f"SELECT {self._selected} FROM read_csv(?,"
             f" columns = {self._kinds!r}, auto_detect = false, header = ?, skip = ?, delim = ?,"
             " quote = ?, escape = ?, nullstr = '', store_rejects = true, rejects_limit = 0,"
-            " strict_mode = true)",
+            " strict_mode = true))",
             [
                 str(path), dialect.header_lines > 0, max(dialect.header_lines - 1, 0),
                 dialect.delimiter, dialect.quote, dialect.quote,

@@ -26,7 +26,7 @@ OBSERVATIONS = {
 }
 PHOTOS = {
     "photo_id": "BIGINT",
-    "observation_uuid": "UUID",
+    "observation_uuid": "VARCHAR",
     "observer_id": "BIGINT",
     "extension": "VARCHAR",
     "license": "VARCHAR",
@@ -88,7 +88,7 @@ def _stage_observations(staging: Staging, path: Path) -> None:
         staging, path, "od_observations", OBSERVATIONS, dialect=TAB_SEPARATED,
         required=tuple(OBSERVATIONS),
         computed={
-            "observation_key": "hash(observation_uuid)",
+            "observation_key": "hash(observation_uuid::VARCHAR)",
             "split_position": position_sql("observation_uuid::VARCHAR"),
         },
     )  # fmt: skip
@@ -145,7 +145,8 @@ def _stage_photos(staging: Staging, path: Path) -> None:
     rows = load_table(
         staging, path, "od_photos", PHOTOS, dialect=TAB_SEPARATED,
         required=("photo_id", "observation_uuid", "extension", "license", "position"),
-        computed={"observation_key": "hash(observation_uuid)"},
+        computed={"observation_key": "hash(lower(observation_uuid))"},
+        dropped=("observation_uuid",),
         lists_photographs=True,
     )  # fmt: skip
     connection.execute(
@@ -172,9 +173,14 @@ def _list(staging: Staging, root: Path) -> None:
     connection.execute(
         f"""
         CREATE TABLE od_again AS SELECT rowid AS row FROM od_photos SEMI JOIN (
-                SELECT photo_id FROM od_photos GROUP BY photo_id HAVING count(*) > 1
+                SELECT photo_id FROM od_photos
+                WHERE (SELECT NOT bool_and(ascending) FROM (  -- as a rule, which spares sorting
+                    SELECT photo_id > lag(photo_id, 1, -1) OVER () AS ascending FROM od_photos
+                ))
+                GROUP BY photo_id HAVING count(*) > 1
             ) USING (photo_id)
             QUALIFY row_number() OVER (PARTITION BY photo_id ORDER BY rowid) > 1;
+        CREATE VIEW observed_taxa AS SELECT DISTINCT taxon_id FROM od_observations;
         CREATE VIEW listed_files AS SELECT
             rowid AS row, photo_id::VARCHAR AS photo_id, {path_of} AS path, license FROM od_photos;
         CREATE VIEW listed AS SELECT
@@ -183,7 +189,7 @@ def _list(staging: Staging, root: Path) -> None:
             {path_of} AS path,
             {url} AS url,
             p.observation_key,
-            p.observation_uuid::VARCHAR AS observation_id,
+            o.observation_uuid::VARCHAR AS observation_id,
             o.split_position,
             p.position,
             o.taxon_id,
