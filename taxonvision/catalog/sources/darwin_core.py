@@ -106,7 +106,7 @@ def _list(staging: Staging) -> None:
         left_out="CASE WHEN p.again THEN 'duplicate' WHEN o.id IS NULL THEN 'no_observation' END",
     )  # fmt: skip
     record = listed_sql(
-        row="(SELECT count(*) FROM dc_placed) + o.rowid", photo_id="o.observation_id",
+        row="(SELECT count(*) FROM dc_placed) + o.place", photo_id="o.observation_id",
         observation_id="o.observation_id", taxon_id="t.taxon_id", quality="o.quality",
         observer="o.observer", site="o.site", latitude="o.latitude", longitude="o.longitude",
         observed_on="o.observed_on", attribution="o.attribution",

@@ -19,12 +19,13 @@ MEDIA_TERMS = (
 PHOTOS = "dc_photos"
 
 _URL = "coalesce(accessURI, identifier)"
-_STILL = ("stillimage", "image", "photograph", "photo")
+# The last part of a type, as StillImage or http://purl.org/dc/dcmitype/StillImage, in bare letters.
+_KIND = """translate(lower(split_part(split_part("type", '/', -1), '#', -1)), ' _-', '')"""
 # Without a type the format tells, then the suffix.
-_IS_PHOTOGRAPH = (
-    'CASE WHEN "type" IS NOT NULL THEN "type" IN (SELECT "type" FROM media_types WHERE is_still)'
-    " WHEN format IS NOT NULL THEN lower(format) LIKE 'image/%' ELSE NOT is_other END"
-)
+_IS_PHOTOGRAPH = f"""CASE
+    WHEN "type" IS NOT NULL THEN regexp_full_match({_KIND}, 'stillimage|image|photo(graph)?')
+    WHEN format IS NOT NULL THEN lower(format) LIKE 'image/%'
+    ELSE NOT is_other END"""
 
 
 def stage_media(staging: Staging, tables: Sequence[Loaded]) -> dict[str, int]:
@@ -38,10 +39,7 @@ def stage_media(staging: Staging, tables: Sequence[Loaded]) -> dict[str, int]:
     for table in tables:
         parsed = f"{table.name}_parsed"
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE media_types AS SELECT *, kind IN {_STILL} AS is_still"  # noqa: S608
-            ' FROM (SELECT "type", regexp_replace(lower(regexp_extract("type", \'[^/#:]*$\')),'
-            f" '[^a-z]', '', 'g') AS kind FROM {table.name} GROUP BY \"type\");"
-            f" CREATE OR REPLACE TABLE {parsed} AS SELECT *, {_IS_PHOTOGRAPH} AS is_photograph"
+            f"CREATE OR REPLACE TABLE {parsed} AS SELECT *, {_IS_PHOTOGRAPH} AS is_photograph"  # noqa: S608
             f" FROM ({parsed_urls_sql(table.name, _URL, 'format')})"
         )
         connection.execute(f"DROP TABLE {table.name}")
@@ -65,9 +63,8 @@ def stage_media(staging: Staging, tables: Sequence[Loaded]) -> dict[str, int]:
         others += Counter(
             dict(
                 connection.execute(
-                    f"SELECT coalesce(nullif(kind, ''), format, suffix) AS other, count(*)"  # noqa: S608
-                    f' FROM {parsed} LEFT JOIN media_types USING ("type") WHERE NOT is_photograph'
-                    " GROUP BY other"
+                    f"SELECT coalesce(nullif({_KIND}, ''), format, suffix) AS kind, count(*)"  # noqa: S608
+                    f" FROM {parsed} WHERE NOT is_photograph GROUP BY kind"
                 ).fetchall()
             )
         )
@@ -84,7 +81,7 @@ def stage_associated_media(staging: Staging, observed: str) -> dict[str, int]:
     connection = staging.connection
     addresses = f"""(
         SELECT id, place, nth, license, trim(url) AS url FROM (
-            SELECT id, rowid AS place, license, unnest(string_split(media, '|')) AS url,
+            SELECT id, place, license, unnest(string_split(media, '|')) AS url,
                 generate_subscripts(string_split(media, '|'), 1) AS nth
             FROM {observed} WHERE media IS NOT NULL AND NOT again
         ) WHERE contains(url, '://'))"""  # noqa: S608

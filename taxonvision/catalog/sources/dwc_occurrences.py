@@ -56,8 +56,8 @@ def stage_occurrences(
 ) -> None:
     """Make the table `dc_observed` of a table of `OCCURRENCE_TERMS`, and stage its taxa and names.
 
-    One row an occurrence: its key `id`, what `listed` says of it, and `again`, true for a key that
-    was there before.
+    One row an occurrence: `place`, by which they are in order; the key `id`; what `listed` says of
+    it; and `again`, true for a key that was there before.
 
     Args:
         staging: where the table is.
@@ -98,6 +98,7 @@ def stage_occurrences(
     connection.execute(
         f"""
         CREATE OR REPLACE TABLE {OBSERVED} AS SELECT
+            place,
             {key} AS id,
             CASE WHEN starts_with(occurrenceID, 'https{_OBSERVATION_PAGE}') THEN occurrenceID
                 WHEN starts_with(occurrenceID, 'http{_OBSERVATION_PAGE}')

@@ -16,6 +16,7 @@ _OTHER_MEDIA = (
     "avi", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "ogv", "webm", "wmv", "pdf", "txt", "htm",
     "html", "glb", "obj", "ply", "stl",
 )  # fmt: skip
+_PICTURES = ("image/png", "image/gif", "image/webp", "image/bmp")
 _SAMPLE = 200
 
 
@@ -37,19 +38,19 @@ def parsed_urls_sql(rows: str, url: str, media_type: str = "NULL") -> str:
         url: SQL expression of its columns.
         media_type: the same.
     """
-    suffixes = _listed(SUFFIXES | UNREADABLE_SUFFIXES)
+    suffixes = SUFFIXES | UNREADABLE_SUFFIXES
     written = "string_split(file_name, '.')[-1]"
     return f"""
         SELECT * EXCLUDE (parts, numbered, media_type),
             numbered IS NOT NULL AS is_numbered,
             coalesce(numbered, md5(address)[:16]) AS photo_id,
-            CASE WHEN suffix IN ({suffixes}) THEN {written}
-                WHEN media_type IN ('image/png', 'image/gif', 'image/webp', 'image/bmp')
+            CASE WHEN {_is_one_of("suffix", suffixes)} THEN {written}
+                WHEN {_is_one_of("media_type", _PICTURES)}
                     THEN media_type[7:]
                 WHEN media_type = 'image/tiff' THEN 'tif' ELSE 'jpg' END AS extension,
-            CASE WHEN suffix IN ({_listed(UNREADABLE_SUFFIXES)})
+            CASE WHEN {_is_one_of("suffix", UNREADABLE_SUFFIXES)}
                 THEN suffix || ' is not read; convert it to JPEG' END AS unread,
-            coalesce(suffix IN ({_listed(_OTHER_MEDIA)}), false) AS is_other
+            coalesce({_is_one_of("suffix", _OTHER_MEDIA)}, false) AS is_other
         FROM (
             SELECT *,
                 CASE WHEN contains(file_name, '.') THEN lower({written}) END AS suffix,
@@ -111,5 +112,6 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _listed(suffixes: frozenset[str] | tuple[str, ...]) -> str:
-    return ", ".join(f"'{suffix.removeprefix('.')}'" for suffix in sorted(suffixes))
+def _is_one_of(value: str, words: frozenset[str] | tuple[str, ...]) -> str:
+    """SQL for `value IN (...)`, of which DuckDB makes a join that loses the order of the rows."""
+    return f"regexp_full_match({value}, '{'|'.join(sorted(w.removeprefix('.') for w in words))}')"
