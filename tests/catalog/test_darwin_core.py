@@ -789,3 +789,28 @@ def test_which_taxon_a_record_names(cells, path, own):
 def test_records_that_name_nothing():
     assert taxon_of_record({}) is None
     assert taxon_of_record({"scientificName": "BOLD:AAA1", "taxonRank": "unranked"}) is None
+
+
+# --- many rows ---
+
+
+@pytest.mark.slow
+def test_photographs_are_listed_in_the_order_of_their_table(write):
+    """DuckDB works on pieces of 122,880 rows, and not all of its joins keep their order."""
+    count = 600_000
+    media = "".join(
+        f"{i // 3}\tStillImage\timage/jpeg\t{BUCKET}/{i}/original.jpg\t\t\t\n" for i in range(count)
+    )
+    files = gbif_files([MONARCH], [])
+    files["multimedia.txt"] += media
+    place = write(files)
+
+    def stage(staging):
+        source = stage_darwin_core(staging, place, None)
+        query = 'SELECT "row", photo_id::BIGINT AS photo FROM listed WHERE url IS NOT NULL'
+        disorder = staging.connection.execute(f"SELECT count(*) FROM ({query}) WHERE row != photo")
+        assert disorder.fetchall() == [(0,)]
+        staging.connection.execute("CREATE OR REPLACE TABLE listed AS FROM listed LIMIT 1")
+        return source
+
+    assert staged(stage).tables["multimedia.txt"] == (count, count, 0, 0)
