@@ -131,6 +131,13 @@ def _decode(data: bytes, held: contextlib.ExitStack) -> tuple[Image.Image, int]:
         raise PhotographError(f"damaged: {reason_of(error)}") from None
 
 
+def listed_but_unusable(source: Source, reason: PhotographError | str, name: object = None) -> str:
+    """The sentence for a photograph that a catalog or shards list and that cannot be used."""
+    remedy = "prepare again" if isinstance(source, Piece) else "put it there or ingest again"
+    place = source if name is None else name
+    return f"{place} is listed and cannot be used ({reason}); {remedy}"
+
+
 def read_bytes(source: Source) -> bytes:
     """The bytes of a photograph's file; PhotographError with the reason when there are none."""
     path = source.path if isinstance(source, Piece) else source

@@ -92,7 +92,8 @@ class Units:
 
     Attributes:
         position: uint64 [n], the hash position of the unit's id, or of what it is grouped by.
-        age: int64 [n], the unit's rank by date and id, no two alike; the lowest is the oldest.
+        age: int64 [n], the unit's rank by the number of its id, else by date and id, no two alike;
+            the lowest is the oldest.
         group: int64 [n], the group of the unit as `group_units` gives it, the index of one of its
             members; near-duplicates share one.
         given: int8 [n], the split that labels or an earlier catalog give to this very unit, an

@@ -122,11 +122,14 @@ def _say(out: Path, counts: Mapping[str, Any], *, checked: bool) -> None:
         say(f"  left out: {count} {LEFT_OUT[reason]}")
     if not counts["classes"]:
         say(f"no taxon is eligible; {out / 'eligibility.csv'} says of each what is missing")
-    if counts["rejected"]:
-        say(f"{counts['rejected']} files or rows are faulty: {out / 'rejects.csv'} says why")
-    for name, table in counts["tables"].items():
-        if table["faulty"]:
-            say(f"{table['faulty']} of the {table['rows']} rows of {name} are faulty")
+    faulty = [several(counts["rejected"], "photograph")] if counts["rejected"] else []
+    faulty += [
+        f"{several(table['faulty'], 'row')} of {name}"
+        for name, table in counts["tables"].items()
+        if table["faulty"]
+    ]
+    if faulty:
+        say(f"{out / 'rejects.csv'} says what is faulty: {', '.join(faulty)}")
     if counts["near_duplicates_across_splits"]:
         say(
             f"warning: {counts['near_duplicates_across_splits']} pairs of photographs that look "

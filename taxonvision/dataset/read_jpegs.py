@@ -14,7 +14,7 @@ from taxonvision.dataset.encode import encode
 from taxonvision.dataset.stored import StoredPhotos
 from taxonvision.errors import UserError
 from taxonvision.parallel import map_in_order
-from taxonvision.photograph import PhotographError, Piece, read_bytes
+from taxonvision.photograph import PhotographError, listed_but_unusable, read_bytes
 
 _OPEN_FILES = 256
 _BATCHES_REMEMBERED = 64  # more than a pipeline holds between reading and decoding
@@ -73,11 +73,8 @@ class JpegReader:
             raise self._fault(number, str(error)) from None
 
     def _fault(self, number: int, reason: str) -> UserError:
-        in_shards = isinstance(self.photos.source(number), Piece)
-        remedy = "prepare again" if in_shards else "put it back or ingest again"
-        return UserError(
-            f"{self.photos.name(number)} was usable once and is not now ({reason}); {remedy}"
-        )
+        source, name = self.photos.source(number), self.photos.name(number)
+        return UserError(listed_but_unusable(source, reason, name))
 
 
 class _OpenFile:

@@ -14,7 +14,7 @@ from taxonvision.dataset.encode import encode
 from taxonvision.dataset.plan import PlannedShard
 from taxonvision.dataset.tfrecord import AFTER_PAYLOAD, BEFORE_PAYLOAD, record, serialize_example
 from taxonvision.errors import UserError
-from taxonvision.photograph import PhotographError, read_bytes
+from taxonvision.photograph import PhotographError, listed_but_unusable, read_bytes
 from taxonvision.tables import reading_parquet, write_parquet
 from taxonvision.text import reason_of
 
@@ -114,10 +114,7 @@ def _examples(job: ShardJob, columns: Mapping[str, np.ndarray]) -> Iterator[tupl
         try:
             image = encode(read_bytes(job.root / path), job.size)
         except PhotographError as error:
-            raise UserError(
-                f"{job.root / path} was usable when the catalog was made and is not now "
-                f"({error}); put it back or ingest again"
-            ) from None
+            raise UserError(listed_but_unusable(job.root / path, error)) from None
         yield (
             image,
             serialize_example(

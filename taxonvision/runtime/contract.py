@@ -10,7 +10,7 @@ from PIL import Image
 
 from taxonvision.errors import UserError
 from taxonvision.parallel import map_in_order
-from taxonvision.photograph import PhotographError, Piece, Source, upright
+from taxonvision.photograph import PhotographError, Source, listed_but_unusable, upright
 
 MAX_SIZE = 8192  # far beyond any network; more would ask for gigabytes a photograph
 
@@ -58,24 +58,15 @@ class Contract:
     def read_batches(self, sources: Sequence[Source], batch: int) -> Iterator[np.ndarray]:
         """All photographs, uint8 [n, size, size, 3] with n ≤ `batch`, in order.
 
-        Raises UserError at the first that cannot be read: in catalogs and shards all could be once.
+        Raises UserError at the first that cannot be read.
         """
         pending: list[np.ndarray] = []
         for source, pixels in zip(sources, self.read(sources), strict=True):
             if isinstance(pixels, PhotographError):
-                raise UserError(_no_longer_usable(source, pixels))
+                raise UserError(listed_but_unusable(source, pixels))
             pending.append(pixels)
             if len(pending) == batch:
                 yield np.stack(pending)
                 pending = []
         if pending:
             yield np.stack(pending)
-
-
-def _no_longer_usable(source: Source, reason: PhotographError) -> str:
-    if isinstance(source, Piece):
-        return f"{source} hold no usable photograph any more ({reason}); prepare again"
-    return (
-        f"{source} was usable when the catalog was made and is not now ({reason}); "
-        "put it back or ingest again"
-    )

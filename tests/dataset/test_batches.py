@@ -210,7 +210,7 @@ def test_a_damaged_photograph_in_a_shard_is_named(own_shards):
     photos = stored_photos(open_shards(own_shards), "train")
     spoil(photos.source(7).path, photos.source(7).offset, bytes(20))
     batches = Batches(photos, OPTIONS)
-    sentence = re.escape(f"photograph {photos.photo_id(7)} ({photos.source(7)}) was usable once")
+    sentence = re.escape(f"photograph {photos.photo_id(7)} ({photos.source(7)}) is listed")
     message = f"{sentence}.*cannot be decoded.*; prepare again$"
     with pytest.raises(UserError, match=message), batches.naming_faults():
         listed(batches.dataset(epochs=3))

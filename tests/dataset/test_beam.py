@@ -27,7 +27,7 @@ def test_an_unreadable_photograph_is_named_and_the_pipeline_resumes(
     path = own_catalog.root / "Pieris/Pieris napi/5.png"
     whole = path.read_bytes()
     path.unlink()
-    with pytest.raises(UserError, match=r"Pieris napi/5\.png was usable .*no such file"):
+    with pytest.raises(UserError, match=r"Pieris napi/5\.png is listed .*no such file"):
         prepare_small(own_catalog, tmp_path / "out", write_shards=in_pipeline("DirectRunner"))
     kept = list((tmp_path / "out.partial").glob("*.tfrecord-*"))
     assert kept

@@ -211,7 +211,7 @@ def test_an_unreadable_photograph_is_named_and_the_finished_shards_are_kept(
     path = own_catalog.root / last
     whole = path.read_bytes()
     fault(path)
-    with pytest.raises(UserError, match=f"{re.escape(last)} was usable .*put it back or ingest"):
+    with pytest.raises(UserError, match=f"{re.escape(last)} is listed .*put it there or ingest"):
         prepare_small(own_catalog, tmp_path / "out")
     kept = sorted(path.name for path in (tmp_path / "out.partial").glob("*.tfrecord-*"))
     assert kept

@@ -27,5 +27,5 @@ def test_a_photograph_deleted_since_is_named(small_model, tmp_path):
     from taxonvision.features.extract import FeatureExtractor
 
     extractor = FeatureExtractor(model.load().layers[1], model.contract)
-    with pytest.raises(UserError, match=r"gone\.jpg was usable when the catalog was made"):
+    with pytest.raises(UserError, match=r"gone\.jpg is listed and cannot be used"):
         extractor.extract([tmp_path / "gone.jpg"], "features")

@@ -131,7 +131,7 @@ def test_reads_in_order_and_tells_what_cannot_be_read(tmp_path):
     assert isinstance(read[50], PhotographError)
     good = [pixels[0, 0, 0] for pixels in read if isinstance(pixels, np.ndarray)]
     assert good == list(range(100))
-    with pytest.raises(UserError, match=r"missing\.png was usable .* \(no such file\)"):
+    with pytest.raises(UserError, match=r"missing\.png is listed .* \(no such file\)"):
         list(Contract(4).read_batches(paths, 8))
     batches = list(Contract(4).read_batches(paths[:50], 8))
     assert [len(batch) for batch in batches] == [8] * 6 + [2]
