@@ -11,6 +11,7 @@ import csv
 import functools
 import gzip
 import re
+import zlib
 from array import array
 from collections import deque
 from collections.abc import Collection, Iterator
@@ -63,7 +64,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, file)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read: {reason_of(error)}") from None
 
 
