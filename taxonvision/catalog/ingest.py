@@ -162,7 +162,7 @@ def _write(
             "tables": {
                 name: {"rows": rows, "used": used, "faulty": faulty, "duplicates": duplicates}
                 for name, rows, used, faulty, duplicates in connection.execute(
-                    'SELECT name, "rows", used, faulty, duplicates FROM tables_read'
+                    'SELECT name, "rows", used, faulty, duplicates FROM tables_read ORDER BY name'
                 ).fetchall()
             },
             "other_files": dict(sorted(source.other_files.items())),

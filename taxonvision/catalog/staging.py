@@ -70,7 +70,7 @@ CREATE TABLE tables_read (
 );
 """
 _CHUNK = 100_000
-_MEMORY_MB, _MEMORY_PER_CORE_MB = 700, 250
+_MEMORY_MB, _MEMORY_PER_CORE_MB = 1000, 250
 
 
 @dataclass(frozen=True, slots=True)

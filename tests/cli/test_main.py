@@ -232,7 +232,7 @@ def test_ingest_tells_of_rejects_and_other_files(says, tmp_path):
     code, _, err = says("ingest", f"--input={root}", f"--out={tmp_path / 'catalog'}")
     assert code == 0
     assert "1 photograph of 1 class" in err
-    assert f"faulty: {tmp_path / 'catalog' / 'rejects.csv'} says why\n" in err
+    assert f"{tmp_path / 'catalog' / 'rejects.csv'} says what is faulty: 1 photograph\n" in err
     assert "files that are no photographs were passed over: 1 .txt\n" in err
 
 

@@ -234,7 +234,7 @@ def test_a_photograph_gone_from_a_catalog_is_named(own_catalog):
     photos = stored_photos(own_catalog, "train")
     photos.source(3).unlink()
     batches = Batches(photos, OPTIONS)
-    message = rf"photograph .*{photos.source(3).name}\) .*\(no such file\); put it back"
+    message = rf"photograph .*{photos.source(3).name}\) .*\(no such file\); put it there"
     with pytest.raises(UserError, match=message), batches.naming_faults():
         listed(batches.dataset(epochs=3))
 

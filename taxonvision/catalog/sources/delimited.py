@@ -93,7 +93,8 @@ def load_table(
     try:
         with working(f"reading {path.name}"):
             faulty = read(path, dialect)
-        sound = not (faulty and dialect.quote) and not read.any_nul()
+        doubtful = faulty and (dialect.quote or _has_bare_return(path))
+        sound = not doubtful and not read.any_nul()
     except duckdb.Error:  # different line ends in one file, among others
         sound = False
     if sound:
@@ -102,6 +103,17 @@ def load_table(
         faulty = _read_mended(staging, path, dialect, read, lists_photographs)
     ((rows,),) = staging.connection.execute(f'SELECT count(*) FROM "{table}"').fetchall()  # noqa: S608
     return int(rows) + faulty
+
+
+def _has_bare_return(path: Path) -> bool:
+    """Whether a carriage return stands within a line, which DuckDB takes for the line's end."""
+    with opened(path) as file:
+        while chunk := file.read(2**20):
+            if chunk.endswith(b"\r"):
+                chunk += file.read(1)
+            if chunk.count(b"\r") != chunk.count(b"\r\n"):
+                return True
+    return False
 
 
 def _check_columns(
