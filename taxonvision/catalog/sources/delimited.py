@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from taxonvision.catalog.sources.gzip_sums import comparing_sums
 from taxonvision.catalog.sources.records import (
     STRAY_QUOTE,
     Dialect,
@@ -91,7 +92,7 @@ def load_table(
     _check_columns(path, names, required, dialect)
     read = _Reading(staging, table, names, columns, computed, dropped)
     try:
-        with working(f"reading {path.name}"):
+        with working(f"reading {path.name}"), comparing_sums(path, staging.connection):
             faulty = read(path, dialect)
         doubtful = faulty and (dialect.quote or _has_bare_return(path))
         sound = not doubtful and not read.any_nul()
