@@ -468,6 +468,15 @@ def test_lines_that_are_no_rows(stage, folder, name, suffix):
     assert found.tables[name + suffix] == (sound + 4, sound, 4, 0)
 
 
+def test_a_carriage_return_within_a_row(stage, tables, folder):
+    tables.photos[0]["license"] = "CC\rBY"
+    tables.photos[2]["photo_id"] = "three"
+    tables.write(folder)
+    found = stage(folder)
+    assert found.tables["photos.csv"] == (4, 3, 1, 0)
+    assert found.rejects == [("photos.csv", 4, "photo_id must be a whole number, not 'three'")]
+
+
 def test_ids_listed_twice(stage, tables, folder):
     tables.observations.append(tables.observations[0] | {"taxon_id": 41})
     tables.taxa.append(taxon(21, "48460", 10, "species", "Another"))
@@ -541,6 +550,7 @@ def test_a_circle_over_parents_that_are_not_listed(stage, tables, folder):
     ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(*[st.integers(0, 9)] * 4), min_size=1, max_size=9))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_ancestry_gives_a_tree(stage, tmp_path_factory, paths):
@@ -563,6 +573,7 @@ def test_any_ancestry_gives_a_tree(stage, tmp_path_factory, paths):
             parent = found.parents[parent]
 
 
+@pytest.mark.slow
 def test_ten_thousand_taxa_with_one_photograph_each(tmp_path, folder):
     tables = Tables()
     for number in range(10_000):
