@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from staged import staged
 
+from taxonvision.catalog.ingest import IngestOptions, ingest
 from taxonvision.catalog.sources.darwin_core import stage_darwin_core
 from taxonvision.catalog.sources.dwc_taxa import canonical_name, number_in, taxon_of_record
 from taxonvision.errors import UserError
+from taxonvision.storage import Recipe
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 FUTURE = (datetime.date.today() + datetime.timedelta(days=3)).isoformat()
@@ -348,7 +351,7 @@ def test_the_archive_of_inaturalist(write):
         ("observations.csv", 5, "decimalLatitude must be degrees from -90 to 90, not '91'", False),
         ("observations.csv", 6, "the occurrence '2' is listed before", False),
         ("observations.csv", 7, f"eventDate lies in the future: {FUTURE}", False),
-        ("observations.csv", 8, "no key of the archive", False),
+        ("observations.csv", 8, "no core id", False),
     ]  # fmt: skip
     assert found.tables == {"observations.csv": (6, 2, 4, 0), "media.csv": (6, 4, 2, 0)}
     assert [(p.photo_id, p.taxon_id, p.quality, p.left_out) for p in found.photos] == [
@@ -364,8 +367,8 @@ def test_audubon_core_defaults_and_tables_without_header(write):
         "meta.xml": meta(
             described("core", TERMS + "Occurrence", "data/o.txt", 1,
                       [f'index="0" term="{TERMS}scientificName"',
-                       f'index="1" term="{TERMS}occurrenceID"',
-                       f'index="3" term="{TERMS}eventDate"',
+                       f'index="1" term="{TERMS}OccurrenceId"',
+                       f'index="3" term="{TERMS}eventDate"', 'index="2" term="a&quot;b\'c"',
                        f'default="species" term="{TERMS}taxonRank"',
                        f'index="0" default="Nobody" term="{TERMS}recordedBy"',
                        f'default="true" term="{TERMS}captive"'],
@@ -412,7 +415,8 @@ def test_an_archive_without_media_has_those_of_its_records(write):
     files = inat_files([observation(1), observation(2)], [])
     files["meta.xml"] = meta(
         described("core", TERMS + "Occurrence", "o.csv", 0,
-                  [f'index="1" term="{TERMS}associatedMedia"',
+                  ['index="0" term="x/\\&quot;; DROP TABLE rejects; --"',
+                   f'index="1" term="{TERMS}associatedMedia"',
                    f'index="2" term="{TERMS}scientificName"'],
                   fieldsTerminatedBy=";", fieldsEnclosedBy="&quot;"),
     )  # fmt: skip
@@ -681,7 +685,7 @@ def test_faulty_records_of_a_document(tmp_path):
         ("x.dwc", 3, "neither accessURI nor identifier", True),
         ("x.dwc", 6, "decimalLatitude must be degrees from -90 to 90, not '99'", False),
         ("x.dwc", 9, "the occurrence 'o1' is listed before", False),
-        ("x.dwc", 12, "no record", False),
+        ("x.dwc", 12, "no occurrence id", False),
     ]
     assert found.tables == {"x.dwc": (5, 2, 3, 0), "x.dwc: dataObject": (3, 2, 1, 0)}
     assert [(p.photo_id, p.left_out) for p in found.photos] == [
@@ -789,6 +793,33 @@ def test_which_taxon_a_record_names(cells, path, own):
 def test_records_that_name_nothing():
     assert taxon_of_record({}) is None
     assert taxon_of_record({"scientificName": "BOLD:AAA1", "taxonRank": "unranked"}) is None
+
+
+# --- to the catalog ---
+
+
+def test_an_archive_with_its_photographs_becomes_a_catalog(write, tmp_path):
+    files = gbif_files()
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 6), (200, 90, 10)).save(picture, "JPEG")
+    files["photos/11/medium.JPG"] = picture.getvalue()
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 6), (10, 90, 200)).save(picture, "JPEG")
+    files["photos/12/medium.jpeg"] = picture.getvalue()
+    place = write(files)
+    manifest = ingest(
+        lambda staging: stage_darwin_core(staging, place, None),
+        "dwca", IngestOptions(), tmp_path / "catalog", Recipe("ingest"),
+    )  # fmt: skip
+    counts = manifest["counts"]
+    assert (counts["photographs"], counts["used"], counts["rejected"]) == (9, 2, 3)
+    assert counts["left_out"] == {
+        "duplicate": 1, "no_photograph": 1, "no_observation": 1, "no_taxon": 1,
+    }  # fmt: skip
+    assert counts["classes"] == 1
+    assert counts["tables"]["occurrence.txt"]["rows"] == 6
+    names = (tmp_path / "catalog" / "classes.csv").read_text()
+    assert "5133088,Danaus plexippus,species" in names
 
 
 # --- many rows ---

@@ -37,6 +37,7 @@ from taxonvision.catalog.sources.records import Dialect, opened
 from taxonvision.catalog.sources.unzip import member_names, unpack, unpacking
 from taxonvision.catalog.staging import Source, Staging
 from taxonvision.errors import UserError
+from taxonvision.progress import working
 from taxonvision.text import one_line
 
 _KEYS = ("id", "gbifID", "occurrenceID", "catalogNumber")
@@ -58,8 +59,9 @@ def stage_darwin_core(staging: Staging, path: Path, photos: Path | None) -> Sour
     root = photos or (path if path.is_dir() else path.parent)
     with unpacking(path, staging.folder) as unpacked:
         others = _stage(staging, path, unpacked)
-    place_photos(staging, root)
-    _list(staging)
+    with working("joining photographs and records"):
+        place_photos(staging, root)
+        _list(staging)
     return Source(root, others)
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from taxonvision.catalog.sources.dwc_tables import Loaded
 from taxonvision.catalog.sources.xml_elements import elements, local_name
 from taxonvision.catalog.staging import Staging
-from taxonvision.progress import say
+from taxonvision.progress import working
 from taxonvision.text import one_line
 
 ROOT = "SimpleDarwinRecordSet"
 _RECORD, _MEDIUM = "SimpleDarwinRecord", "dataObject"
 _KEYS = ("occurrenceID", "catalogNumber", "references")
-_KEY = "record"
+_KEY = "occurrence id"
 _CHUNK = 20_000
 
 
@@ -36,19 +36,18 @@ def load_records(
         columns = ", ".join(f'"{column}" VARCHAR' for column in (_KEY, *terms))
         staging.connection.execute(f"CREATE OR REPLACE TABLE {name} ({columns}, line BIGINT)")
     records, objects = _Rows(staging, *core), _Rows(staging, *media)
-    for line, record in elements(path, ROOT):
-        if local_name(record.tag) != _RECORD:
-            continue
-        cells = _cells(record)
-        key = next((cells[term] for term in _KEYS if term in cells), None)
-        records.add(key, cells, line)
-        for element in record:
-            if local_name(element.tag) == _MEDIUM:
-                objects.add(key, _cells(element), line)
-        if records.count % 100_000 == 0:
-            say(f"{path.name}: {records.count} records read")
-    records.flush()
-    objects.flush()
+    with working(f"reading {path.name}"):
+        for line, record in elements(path, ROOT):
+            if local_name(record.tag) != _RECORD:
+                continue
+            cells = _cells(record)
+            key = next((cells[term] for term in _KEYS if term in cells), None)
+            records.add(key, cells, line)
+            for element in record:
+                if local_name(element.tag) == _MEDIUM:
+                    objects.add(key, _cells(element), line)
+        records.flush()
+        objects.flush()
     return (
         Loaded(core[0], _KEY, records.count, path, path.name),
         Loaded(media[0], _KEY, objects.count, path, f"{path.name}: {_MEDIUM}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taxonvision.catalog.sources.delimited import load_table, reject_rows
@@ -59,7 +59,8 @@ def load(
     *,
     lists_photographs: bool,
 ) -> Loaded:
-    """Load the columns of these terms and the key."""
+    """Load the columns of these terms, in whatever case the file has them, and the key."""
+    table = _in_our_case(table, terms)
     columns = dict.fromkeys((*terms, table.key), "VARCHAR")
     rows = load_table(
         staging, table.path, name, columns, dialect=table.dialect, required=[table.key],
@@ -72,6 +73,17 @@ def load(
                 [value],
             )
     return Loaded(name, table.key, rows, table.path, table.path.name, table)
+
+
+def _in_our_case(table: TermTable, terms: Sequence[str]) -> TermTable:
+    # Columns of the database whose names differ by case only are one.
+    ours = {term.lower(): term for term in terms}
+    return replace(
+        table,
+        columns=tuple(ours.get(name.lower(), name) for name in table.columns),
+        key=ours.get(table.key.lower(), table.key),
+        defaults={ours.get(name.lower(), name): v for name, v in table.defaults.items()},
+    )
 
 
 def reject(staging: Staging, table: Loaded, fault: str, *, lists_photographs: bool) -> None:

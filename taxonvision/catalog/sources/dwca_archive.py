@@ -22,7 +22,7 @@ from taxonvision.errors import UserError
 from taxonvision.text import one_line
 
 META = "meta.xml"
-KEY = "key of the archive"  # the column that ties tables together, where it has no term
+_KEY = "core id"  # the column that ties tables together, where it has no term
 _OCCURRENCE = "http://rs.tdwg.org/dwc/terms/Occurrence"
 _MEDIA = (
     "http://rs.gbif.org/terms/1.0/Multimedia",
@@ -109,7 +109,7 @@ def _table(path: Path, meta: str, unpacked: Path, element: Element, where: str) 
     width = _width(file, dialect, described)
     if width < described:
         raise UserError(f"{file}, line 1: {width} columns, but {META} describes column {described}")
-    terms.setdefault(keys[0], KEY)
+    terms.setdefault(keys[0], _KEY)
     columns = tuple(terms.get(index, f"column {index}") for index in range(width))
     return TermTable(file, dialect, columns, terms[keys[0]], defaults)
 
@@ -133,6 +133,8 @@ def _terms(element: Element, where: str) -> tuple[dict[int, str], dict[str, str]
             continue
         term = re.split("[/#]", child.get("term", ""))[-1]
         index = _index(child, where)
+        if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", term):  # names of columns in SQL
+            continue
         if index is not None:
             terms.setdefault(index, term)
         if default := child.get("default"):

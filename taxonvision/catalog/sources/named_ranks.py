@@ -15,6 +15,7 @@ import numpy as np
 
 from taxonvision.catalog.class_taxa import hashed_id
 from taxonvision.catalog.staging import Staging
+from taxonvision.progress import working
 from taxonvision.taxonomy.ranks import RANK_LEVELS
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
@@ -88,7 +89,8 @@ def stage_named_taxa(
                 keys.append(key)
                 taxa.append(taxon)
                 counts.append(count)
-    tree, ids = tree_of(taxa, counts)
+    with working("placing taxa by their names"):
+        tree, ids = tree_of(taxa, counts)
     staging.add_taxonomy(tree)
     connection.register(
         "named",

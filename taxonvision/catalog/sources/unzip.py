@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from taxonvision.errors import UserError
+from taxonvision.progress import working
 from taxonvision.text import one_line, reason_of
 
 _MOST_MEMBERS = 100_000
@@ -62,7 +63,11 @@ def unpack(path: Path, name: str, folder: Path) -> Path:
             )
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(member) as packed, target.open("xb") as file:
+        with (
+            working(f"unpacking {name}"),
+            archive.open(member) as packed,
+            target.open("xb") as file,
+        ):
             shutil.copyfileobj(packed, file, 2**20)
         return target
 
