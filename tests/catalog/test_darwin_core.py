@@ -513,6 +513,16 @@ def test_only_what_is_needed_is_unpacked(write):
     assert sorted(unpacked) == ["meta.xml", "multimedia.txt", "occurrence.txt"]
 
 
+def test_media_of_many_kinds_are_counted(write):
+    media = [medium("1001", f"{BUCKET}/1/a.jpg", type=f"k{chr(97 + i)}") for i in range(26)]
+    media += [medium("1001", f"{BUCKET}/1/a", type="/", format=""), *media[:3]]
+    found = listed(write(gbif_files([MONARCH], media)))
+    assert found.source.other_files["of another kind"] == 7
+    assert len(found.source.other_files) == 21
+    assert sum(found.source.other_files.values()) == 30
+    assert [p.left_out for p in found.photos] == ["no_photograph"]
+
+
 # --- a lone table ---
 
 LONE = ("occurrenceID", "scientificName", "taxonRank", "genus", "eventDate", "decimalLatitude",

@@ -18,6 +18,7 @@ MEDIA_TERMS = (
 )  # fmt: skip
 PHOTOS = "dc_photos"
 
+_MOST_KINDS = 20  # of media that are no photographs
 _URL = "coalesce(accessURI, identifier)"
 # The last part of a type, as StillImage or http://purl.org/dc/dcmitype/StillImage, in bare letters.
 _KIND = """translate(lower(split_part(split_part("type", '/', -1), '#', -1)), ' _-', '')"""
@@ -63,13 +64,17 @@ def stage_media(staging: Staging, tables: Sequence[Loaded]) -> dict[str, int]:
         others += Counter(
             dict(
                 connection.execute(
-                    f"SELECT coalesce(nullif({_KIND}, ''), format, suffix) AS kind, count(*)"  # noqa: S608
-                    f" FROM {parsed} WHERE NOT is_photograph GROUP BY kind"
+                    f"SELECT coalesce(nullif({_KIND}, ''), format, suffix, '')[:40] AS kind,"  # noqa: S608
+                    f" count(*) FROM {parsed} WHERE NOT is_photograph GROUP BY kind ORDER BY kind"
                 ).fetchall()
             )
         )
         connection.execute(f"DROP TABLE {parsed}")
-    return dict(sorted(others.items()))
+    every = others.total()
+    del others[""]
+    told = dict(others.most_common(_MOST_KINDS))
+    unnamed = every - sum(told.values())
+    return told | ({"of another kind": unnamed} if unnamed else {})
 
 
 def stage_associated_media(staging: Staging, observed: str) -> dict[str, int]:

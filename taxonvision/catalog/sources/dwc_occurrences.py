@@ -46,7 +46,7 @@ _QUALITY = f"""CASE
     WHEN datasetName = '{_RESEARCH_GRADE}' OR datasetKey = '{_RESEARCH_GRADE_KEY}' THEN 'research'
     END"""
 
-_LANGUAGE = r"""CASE WHEN lower("language") = 'english' THEN 'en'
+_LANGUAGE = r"""CASE WHEN lower("language") IN ('english', 'eng') THEN 'en'
     WHEN regexp_full_match("language", '[A-Za-z]{2,3}([-_][A-Za-z]+)?')
         THEN lower(regexp_extract("language", '^[A-Za-z]+')) END"""
 
