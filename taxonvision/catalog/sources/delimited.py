@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from taxonvision.catalog.sources.gzip_sums import comparing_sums
+from taxonvision.catalog.sources.gzip_pipe import plain
 from taxonvision.catalog.sources.records import (
     STRAY_QUOTE,
     Dialect,
@@ -92,8 +92,8 @@ def load_table(
     _check_columns(path, names, required, dialect)
     read = _Reading(staging, table, names, columns, computed, dropped)
     try:
-        with working(f"reading {path.name}"), comparing_sums(path, staging.connection):
-            faulty = read(path, dialect)
+        with working(f"reading {path.name}"), plain(path, staging) as readable:
+            faulty = read(readable, dialect)
         doubtful = faulty and (dialect.quote or _has_bare_return(path))
         sound = not doubtful and not read.any_nul()
     except duckdb.Error:  # different line ends in one file, among others

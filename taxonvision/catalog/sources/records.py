@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
-import gzip
 import re
-import zlib
 from array import array
 from collections import deque
 from collections.abc import Collection, Iterator
@@ -59,12 +57,14 @@ class Mended:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file, gzipped or not; UserError when it cannot be read, also later."""
+    from isal import igzip, isal_zlib  # twice as fast as gzip
+
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             yield cast(BinaryIO, file)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, isal_zlib.error) as error:
         raise UserError(f"{path} cannot be read: {reason_of(error)}") from None
 
 
