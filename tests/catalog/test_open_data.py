@@ -477,6 +477,16 @@ def test_a_carriage_return_within_a_row(stage, tables, folder):
     assert found.rejects == [("photos.csv", 4, "photo_id must be a whole number, not 'three'")]
 
 
+def test_blank_lines_are_no_rows_and_shift_no_numbers(stage, tables, folder):
+    tables.write(folder)
+    lines = (folder / "observations.csv").read_text().splitlines()
+    lines[2:2] = ["", "", lines[1].replace("0", "x", 1), "x", ""]
+    (folder / "observations.csv").write_text("\n".join(lines) + "\n\n")
+    found = stage(folder)
+    assert [line for _, line, _ in found.rejects] == [5, 6]
+    assert found.tables["observations.csv"] == (5, 3, 2, 0)
+
+
 def test_ids_listed_twice(stage, tables, folder):
     tables.observations.append(tables.observations[0] | {"taxon_id": 41})
     tables.taxa.append(taxon(21, "48460", 10, "species", "Another"))
