@@ -57,14 +57,14 @@ class Mended:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file, gzipped or not; UserError when it cannot be read, also later."""
-    from isal import igzip, isal_zlib  # twice as fast as gzip
+    from isal import igzip, igzip_lib  # twice as fast as gzip
 
     try:
         with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             yield cast(BinaryIO, file)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except (OSError, EOFError, isal_zlib.error) as error:
+    except (OSError, EOFError, igzip_lib.IsalError) as error:
         raise UserError(f"{path} cannot be read: {reason_of(error)}") from None
 
 
