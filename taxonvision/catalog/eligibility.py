@@ -208,7 +208,9 @@ def _reason(
         needed = f" of the {rules.min_photos} needed" if rules.min_photos > 1 else ""
         return f"not included: no usable photograph{needed}{left}"
     parts = ((decision.from_below, "of taxa below"), (formerly, "under former names"))
-    of_them = "".join(f", {count} of them {words}" for count, words in parts if count)
+    of_them = "".join(
+        f", {'all' if count == have else count} of them {words}" for count, words in parts if count
+    )
     if trains == taxon_id:
         return f"included: {several(have, 'photograph')}{of_them}{left}"
     lacks = (
