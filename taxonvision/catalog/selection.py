@@ -27,7 +27,7 @@ from taxonvision.taxonomy.ranks import RANK_LEVELS
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_HYBRIDS = ("hybrid", "genushybrid")
+_HYBRIDS = ("hybrid", "genushybrid", "infrahybrid")
 _UNLIMITED = 2**31 - 1
 
 

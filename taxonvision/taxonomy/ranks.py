@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RANK_LEVELS = {
+RANK_LEVELS: dict[str, float] = {
     "stateofmatter": 100,
     "kingdom": 70,
     "phylum": 60,
@@ -11,10 +11,14 @@ RANK_LEVELS = {
     "class": 50,
     "subclass": 47,
     "infraclass": 45,
+    "subterclass": 44,
     "superorder": 43,
     "order": 40,
     "suborder": 37,
     "infraorder": 35,
+    "parvorder": 34.5,
+    "zoosection": 34,
+    "zoosubsection": 33.5,
     "superfamily": 33,
     "epifamily": 32,
     "family": 30,
@@ -23,13 +27,16 @@ RANK_LEVELS = {
     "tribe": 25,
     "subtribe": 24,
     "genus": 20,
+    "genushybrid": 20,
     "subgenus": 15,
     "section": 13,
+    "subsection": 12,
     "complex": 11,
     "species": 10,
     "hybrid": 10,
     "subspecies": 5,
     "variety": 5,
     "form": 5,
+    "infrahybrid": 5,
 }
 MAIN_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
