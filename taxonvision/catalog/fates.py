@@ -11,7 +11,7 @@ USED, FAULTY = "used", "faulty"
 LEFT_OUT = {
     "duplicate": "listed before",
     "no_photograph": "records without a photograph",
-    "no_observation": "of observations that are not listed",
+    "no_observation": "of observations that are faulty or not listed",
     "no_taxon": "of observations that are not identified",
     "unknown_taxon": "of taxa that are not in the taxa table",
     "split_taxon": "of taxa that were split into several",

@@ -34,6 +34,7 @@ _KINDS = {"BIGINT": "a whole number", "INTEGER": "a whole number", "UBIGINT": "a
           "UUID": "a UUID"}  # fmt: skip
 _UNCAST = re.compile(r"Could not convert string \"(.*)\" to ", re.DOTALL)
 
+_UNEVEN = re.compile(rb"\r(?!\n)|\n\r?\n")
 
 TAB_SEPARATED = Dialect("\t")
 COMMA_SEPARATED = Dialect(",", '"')
@@ -94,7 +95,7 @@ def load_table(
     try:
         with working(f"reading {path.name}"), plain(path, staging) as readable:
             faulty = read(readable, dialect)
-        doubtful = faulty and (dialect.quote or _has_bare_return(path))
+        doubtful = faulty and (dialect.quote or _is_uneven(path))
         sound = not doubtful and not read.any_nul()
     except duckdb.Error:  # different line ends in one file, among others
         sound = False
@@ -106,14 +107,19 @@ def load_table(
     return int(rows) + faulty
 
 
-def _has_bare_return(path: Path) -> bool:
-    """Whether a carriage return stands within a line, which DuckDB takes for the line's end."""
+def _is_uneven(path: Path) -> bool:
+    """Whether there are blank lines, or carriage returns within lines.
+
+    DuckDB takes the latter for the ends of lines, and counts wrong below both.
+    """
     with opened(path) as file:
+        end = b""
         while chunk := file.read(2**20):
             if chunk.endswith(b"\r"):
                 chunk += file.read(1)
-            if chunk.count(b"\r") != chunk.count(b"\r\n"):
+            if _UNEVEN.search(end + chunk):
                 return True
+            end = chunk[-2:]
     return False
 
 
