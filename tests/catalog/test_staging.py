@@ -143,7 +143,7 @@ def test_when_one_fails_the_others_stop_and_its_exception_is_raised(staging):
         began.set()
         try:
             own.connection.execute(
-                "SELECT sum(a.i + b.i) FROM range(10**7) a(i), range(10**7) b(i)"
+                "SELECT sum(a.i + b.i) FROM range(10000000) a(i), range(10000000) b(i)"
             )
         finally:
             ended.append(True)
