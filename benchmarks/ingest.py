@@ -2,9 +2,11 @@
 
 The claims: 10 million rows of photographs of 60,000 species, gzipped, all rules on, take under 60 s
 and under 2.5 GB of memory on two cores and give more than 20,000 classes; on 1 million rows the
-same rules in pandas leave exactly the same photographs and take at least twice the CPU time.
-The claim is about pandas tuned to do as little work as it allows; pandas as it is commonly written
-is measured beside it. Ingest also checks every cell and explains every taxon, which neither does.
+same rules in pandas leave exactly the same photographs, in no less time and in more memory.
+
+Two peers in pandas: as it is commonly written, and tuned to do as little work as it allows. Ingest
+also checks every cell and explains every taxon, which neither does. The ratios of CPU time are
+printed and no claim.
 
     python benchmarks/ingest.py [--photos=10_000_000 --taxa=60_000 --peer_photos=1_000_000]
 
@@ -71,21 +73,25 @@ def main(argv: list[str]) -> int:
     print(f"\n{_PHOTOS.value} rows: {large}, {counts['used']} used, {counts['classes']} classes")
     for name, took in runs.items():
         print(f"{_PEER_PHOTOS.value} rows, {name}:", "; ".join(map(str, took)))
-    ratios = {
-        how: statistics.median(
-            peer.cpu_seconds / ours.cpu_seconds
-            for ours, peer in zip(runs["ingest"], runs[how], strict=True)
-        )
-        for how in ("plain", "tuned")
-    }
-    print(f"CPU time of pandas as commonly written / ours: {ratios['plain']:.2f}")
+    for how in ("plain", "tuned"):
+        cpu = _ratio(runs, how, "cpu_seconds")
+        print(f"CPU time of pandas, {how} / ours: {cpu:.2f}")
     claims = Claims()
     claims.judge("seconds < 60", large.seconds, large.seconds < 60)
     claims.judge("peak memory < 2.5 GB", large.peak_gigabytes, large.peak_gigabytes < 2.5)
     claims.judge("classes > 20,000", counts["classes"], counts["classes"] > 20_000)
     claims.judge("photographs on which pandas differs = 0", different, different == 0)
-    claims.judge("CPU time of pandas / ours >= 2", ratios["tuned"], ratios["tuned"] >= 2)
+    seconds = _ratio(runs, "tuned", "seconds")
+    claims.judge("seconds of pandas, tuned / ours >= 1", seconds, seconds >= 1)
+    memory = _ratio(runs, "tuned", "peak_gigabytes")
+    claims.judge("memory of pandas, tuned / ours > 1", memory, memory > 1)
     return claims.exit_code
+
+
+def _ratio(runs: dict[str, list[Used]], peer: str, what: str) -> float:
+    """What a peer took in proportion to ours, the median of the rounds."""
+    pairs = zip(runs[peer], runs["ingest"], strict=True)
+    return statistics.median(getattr(theirs, what) / getattr(ours, what) for theirs, ours in pairs)
 
 
 def _draw(tables: Path, photos: int, taxa: int) -> None:
