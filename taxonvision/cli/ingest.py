@@ -130,6 +130,11 @@ def _say(out: Path, counts: Mapping[str, Any], *, checked: bool) -> None:
     ]
     if faulty:
         say(f"{out / 'rejects.csv'} says what is faulty: {', '.join(faulty)}")
+    if checked and counts["rejected"] and not counts["used"]:
+        say(
+            "no photograph that the rules would use could be opened; --photos names their folder, "
+            "--check_photos=false plans a download"
+        )
     if counts["near_duplicates_across_splits"]:
         say(
             f"warning: {counts['near_duplicates_across_splits']} pairs of photographs that look "
