@@ -284,6 +284,7 @@ def _write_photos(connection: DuckDBPyConnection, path: Path, classes: list[Taxo
         f"SELECT {columns} FROM listed l JOIN chosen h ON h.row = l.row"  # noqa: S608
         " JOIN class_ids k ON k.taxon_id = h.class_taxon_id"
         " LEFT JOIN opened o ON o.row = l.row LEFT JOIN license_names n ON n.text = l.license"
+        " ORDER BY k.class_id, l.row"
     )
     with working(f"writing {path.name}"):
         write_parquet(path, connection, query)

@@ -202,11 +202,12 @@ def _list(staging: Staging, root: Path) -> None:
             p.width, p.height,
             NULL::VARCHAR AS split,
             NULL::VARCHAR AS fault,
-            CASE WHEN p.rowid IN (SELECT row FROM od_again) THEN 'duplicate'
+            CASE WHEN a.row IS NOT NULL THEN 'duplicate'
                 WHEN o.observation_key IS NULL THEN 'no_observation' END AS left_out
         FROM od_photos p
         LEFT JOIN od_observations o ON o.observation_key = p.observation_key
         LEFT JOIN od_observers w ON w.observer_id = p.observer_id
+        LEFT JOIN od_again a ON a.row = p.rowid
         """  # noqa: S608
     )
 
