@@ -22,11 +22,7 @@ CREATE TABLE unit_split (row BIGINT, split VARCHAR);
 CREATE TABLE earlier_split (observation_id VARCHAR, sha256 VARCHAR, split TINYINT);
 CREATE TABLE near_duplicates (row BIGINT, near_row BIGINT, distance UTINYINT);
 """
-_KEYS = {
-    "observer": "min(l.observer)",
-    "site": "min(l.site)",
-    "date": "min(l.observed_on)::VARCHAR",
-}
+_KEYS = {"observer": "observer", "site": "site", "date": "observed_on"}
 # Ids that count up, alone or at the end of an address, tell what was there first; dates do not:
 # an old observation may come late.
 _SERIAL = "try_cast(regexp_extract(observation_id, '(^|/)([0-9]{1,18})$', 2) AS BIGINT)"
@@ -64,14 +60,31 @@ def _index_of(split_sql: str) -> str:
 
 
 def needs_grouping(connection: DuckDBPyConnection, split_by: str, *, near_duplicates: bool) -> bool:
-    """Whether any split depends on more than the position of the photograph's own observation."""
-    if split_by != "observation" or near_duplicates:
+    """Whether any split depends on more than the position of the photograph's own observation.
+
+    Raises UserError where photographs are to be split by what is known of none of them.
+    """
+    if split_by in _KEYS:
+        _refuse_unknown(connection, split_by)
+        return True
+    if near_duplicates:
         return True
     found = connection.execute(
         "SELECT EXISTS (FROM earlier_split) OR EXISTS (FROM candidate"
         " WHERE given IS NOT NULL OR (split IS NULL AND fate IS NULL))"
     ).fetchone()
     return bool(found and found[0])
+
+
+def _refuse_unknown(connection: DuckDBPyConnection, split_by: str) -> None:
+    known = connection.execute(
+        f"SELECT count({_KEYS[split_by]}), count(*) FROM listed"  # noqa: S608
+        " SEMI JOIN (FROM candidate WHERE fate IS NULL) USING (row)"
+    ).fetchone()
+    if known and known[1] and not known[0]:
+        raise UserError(
+            f"--split_by={split_by}: the {split_by} is known of no photograph; split by another"
+        )
 
 
 def split_units(
@@ -90,6 +103,7 @@ def split_units(
     observation; else that of a copy of it. For a photograph without an observation, whose path is
     no lasting name, a copy goes before the path.
     """
+    grouped_by = f"min(l.{_KEYS[split_by]})" if split_by in _KEYS else "NULL"
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE member AS SELECT
@@ -115,7 +129,7 @@ def split_units(
         FROM (
             SELECT m.observation_key, m.given, min(l.observed_on) AS observed_on,
                 min(l.observation_id) AS observation_id,
-                {_KEYS.get(split_by, "NULL::VARCHAR")} AS grouped_by,
+                {grouped_by}::VARCHAR AS grouped_by,
                 coalesce({position_sql("grouped_by")}, min(l.split_position),
                     min(('0x' || m.sha256[1:16])::UBIGINT),
                     {position_sql("min(l.observation_id)")}) AS position

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_data_tables import Tables, made, photo, write_bytes
 
-from taxonvision.catalog.rules import SPLIT_UNITS, Rules
+from taxonvision.catalog.rules import Rules
 from taxonvision.errors import UserError
 from taxonvision.text import for_screen
 
@@ -22,6 +22,7 @@ NASTY = [
     b"a" * 300, b"../x", b"00000001-0000-4000-8000-000000000001", b"CC0", b"jpg", b"species",
     b"hybrid",
 ]  # fmt: skip
+SPLIT_UNITS = ("observation", "observer", "date")
 RULES = [
     Rules(),
     Rules(min_photos=2, max_photos=3, roll_up_to="family", per_observation=2,

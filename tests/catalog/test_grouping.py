@@ -136,7 +136,8 @@ def _fill(connection, photos, opened, folder, earlier):
     [
         ([one("1")], {}, False),
         ([one("1")], {"near_duplicates": True}, True),
-        ([one("1")], {"split_by": "observer"}, True),
+        ([one("1"), one("2", observer="ada")], {"split_by": "observer"}, True),
+        ([one("1", taxon_id=None)], {"split_by": "site"}, True),
         ([one("1"), one("2", split="val")], {}, True),
         ([one("1"), alone("a.jpg")], {}, True),
         ([one("1"), alone("a.jpg", taxon_id=None)], {}, False),
@@ -156,6 +157,16 @@ def test_with_an_earlier_catalog_it_does(connection, tmp_path):
     with _schema(connection):
         _fill(connection, [one("1")], {}, tmp_path, [("9", None, "val")])
         assert needs_grouping(connection, "observation", near_duplicates=False)
+
+
+@pytest.mark.parametrize("split_by", ["observer", "site", "date"])
+def test_what_is_known_of_no_photograph_splits_none(connection, tmp_path, split_by):
+    with _schema(connection):
+        known = {"observer": "ada", "site": "hill", "observed_on": "2020-01-01"}
+        photos = [one("1"), one("2", taxon_id=None, **known)]
+        _fill(connection, photos, {}, tmp_path, ())
+        with pytest.raises(UserError, match=f"^--split_by={split_by}: the {split_by} is known of "):
+            needs_grouping(connection, split_by, near_duplicates=True)
 
 
 # By the hash of an id, or of the content.

@@ -28,6 +28,9 @@ SAMPLE = (
 )  # fmt: skip
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def says(capsys):
     """Run a command line; its exit code and stderr."""
@@ -65,7 +68,6 @@ def contents(folder):
 # The sample of the bucket, whose observed taxa are not in its taxa table.
 
 
-@pytest.mark.slow  # train takes its time to start
 @pytest.mark.parametrize("flags", [(), ("--min_photos=1",)], ids=["inat", "min_photos"])
 def test_the_sample_has_no_eligible_taxon_and_says_so(ingest, says, tmp_path, flags):
     out = tmp_path / "catalog"
@@ -331,6 +333,14 @@ def test_a_table_that_is_not_there(says, tmp_path, flag):
     assert (code, said) == (2, f"taxonvision: {tmp_path / 'no.csv'} does not exist\n")
 
 
+def test_sites_that_nobody_knows(says, tmp_path):
+    root = write_scenes(tmp_path / "photos", {"A/1.png": 1})
+    code, said = says("ingest", f"--input={root}", f"--out={tmp_path / 'out'}", "--split_by=site")
+    assert code == 2
+    assert said.endswith("--split_by=site: the site is known of no photograph; split by another\n")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("flag", ["classes_from", "splits_from"])
 def test_a_catalog_that_is_not_there(says, tmp_path, flag):
     root = write_scenes(tmp_path / "photos", {"A/1.png": 1})
@@ -363,7 +373,6 @@ def drawn(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("flags", [("--min_photos=10",), unchecked("--split_by=observer")])
 def test_one_core_and_two_write_the_same_bytes(drawn, ingest, tmp_path, monkeypatch, flags):
     tables = drawn
@@ -382,7 +391,6 @@ def test_one_core_and_two_write_the_same_bytes(drawn, ingest, tmp_path, monkeypa
         assert content == written[2][name], f"{name} differs with one core"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("checked", [True, False], ids=["photographs", "tables"])
 def test_killed_at_any_moment_and_run_again_it_writes_the_same_bytes(drawn, tmp_path, checked):
     """Kill -9 at five random moments, twice before each new run, so that remains pile up."""
