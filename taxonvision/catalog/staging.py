@@ -70,6 +70,7 @@ CREATE TABLE tables_read (
 );
 """
 _CHUNK = 100_000
+_SECONDS_BETWEEN_INTERRUPTS = 0.1
 _MEMORY_MB, _MEMORY_PER_CORE_MB = 1000, 250
 
 
@@ -156,8 +157,10 @@ class Staging:
                 for future in done:
                     future.result()
             except BaseException:
-                for cursor in cursors:
-                    cursor.interrupt()
+                while left := [future for future in running if not future.done()]:
+                    for cursor in cursors:  # again and again: between two queries none is heard
+                        cursor.interrupt()
+                    wait(left, timeout=_SECONDS_BETWEEN_INTERRUPTS)
                 raise
         for cursor in cursors:
             cursor.close()
