@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_data_tables import Tables, made, photo, write_bytes
 
+from taxonvision.catalog.catalog import SPLITS
 from taxonvision.catalog.rules import Rules
 from taxonvision.errors import UserError
 from taxonvision.text import for_screen
@@ -120,6 +122,7 @@ def windows(content, line, column, value):
     return content.replace(b"\n", b"\r\n")
 
 
+COUNTS = ("photographs", "rejected", "left_out", "usable", *SPLITS)
 MUTATIONS = [
     set_cell, set_cell, set_cell, add_cell, drop_cell, repeat, drop, insert_line, set_bytes,
     insert_bytes, cut, windows,
@@ -161,16 +164,29 @@ def check(mutated, rules, split_by, suffix):
             assert len(set(lines)) == len(lines)
         assert found.counts["photographs"] == data_lines(contents["photos"])
         assert all(reason for _, _, reason in told)
-        eligible = found.eligibility
-        seen = sum(int(row["photographs"]) for row in eligible.values())
-        left_out = found.counts["left_out"]
-        without_taxon = sum(left_out.get(fate, 0) for fate in ("no_taxon", "no_observation"))
-        rejected = found.counts["tables"][f"photos{suffix}"]["faulty"]
-        assert seen <= found.counts["photographs"] - rejected
-        assert seen >= found.counts["photographs"] - rejected - without_taxon - left_out.get(
-            "duplicate", 0
-        )
-        assert len(found.photos) == found.counts["used"]
+        check_taxa(found, found.counts["tables"][f"photos{suffix}"]["faulty"])
+
+
+def check_taxa(found, rejected):
+    """What eligibility.csv counts is what is listed and used."""
+    rows, photos = found.eligibility, found.photos
+    assert len(photos) == found.counts["used"]
+    left_out = found.counts["left_out"]
+    without_taxon = {"no_taxon", "no_observation", "duplicate"}
+    listed = found.counts["photographs"] - rejected
+    seen = sum(int(row["photographs"]) for row in rows.values())
+    assert listed - sum(left_out.get(fate, 0) for fate in without_taxon) <= seen <= listed
+    class_of = {class_id: taxon_id for class_id, taxon_id, _ in found.classes}
+    used = Counter((row["taxon_id"], row["split"]) for row in photos.values())
+    for taxon_id, row in rows.items():
+        number = {name: int(row[name] or 0) for name in COUNTS}
+        assert number["photographs"] == number["rejected"] + number["left_out"] + number["usable"]
+        assert [number[s] for s in SPLITS] == [used.pop((taxon_id, s), 0) for s in SPLITS]
+        assert (row["included"] == "true") == (row["class_taxon_id"] == str(taxon_id))
+        assert row["reason"].startswith("included: " if row["included"] == "true" else "not ")
+    assert not used
+    for row in photos.values():
+        assert rows[row["taxon_id"]]["class_taxon_id"] == str(class_of[row["class_id"]])
 
 
 @given(mutations, st.sampled_from(RULES), st.sampled_from(SPLIT_UNITS))

@@ -108,7 +108,8 @@ def test_an_image_overwritten(own_shards):
     file = first_file(own_shards)
     file.write_bytes(bytes(file.stat().st_size))
     photos = open_shards(own_shards).photos("train")
-    with pytest.raises(UserError, match=r"tfrecord-0.*, bytes \d+ to \d+ is listed .*prepare again"):
+    sentence = r"tfrecord-0.*, bytes \d+ to \d+ is listed .*prepare again"
+    with pytest.raises(UserError, match=sentence):
         list(Contract(32).read_batches(photos.sources, 4))
 
 
