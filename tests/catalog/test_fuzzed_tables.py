@@ -197,6 +197,6 @@ def test_fuzzed_tables(mutated, rules, split_by):
 
 @pytest.mark.slow
 @given(mutations, st.sampled_from(RULES), st.sampled_from(SPLIT_UNITS), st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_many_fuzzed_tables(mutated, rules, split_by, compressed):
     check(mutated, rules, split_by, ".csv.gz" if compressed else ".csv")
