@@ -123,9 +123,14 @@ class Catalog:
         )
 
 
+def read_catalog_manifest(folder: Path) -> dict[str, Any]:
+    """What a catalog says of itself; UserError when it is none."""
+    return read_manifest(folder, MANIFEST, "catalog", "ingest", SCHEMA_VERSION, _FIELDS)
+
+
 def open_catalog(folder: Path) -> Catalog:
     """Open a catalog; UserError when it is none or its photographs are no longer to be found."""
-    manifest = read_manifest(folder, MANIFEST, "catalog", "ingest", SCHEMA_VERSION, _FIELDS)
+    manifest = read_catalog_manifest(folder)
     return Catalog(
         folder=folder,
         root=_find_root(folder, manifest),

@@ -15,17 +15,17 @@ from typing import Any
 
 from absl import flags
 
-from taxonvision.catalog.catalog import MANIFEST, SPLITS, open_catalog
+from taxonvision.catalog.catalog import MANIFEST, SPLITS, read_catalog_manifest
 from taxonvision.catalog.class_ids import read_earlier_classes
 from taxonvision.catalog.fates import LEFT_OUT
 from taxonvision.catalog.ingest import IngestOptions, ingest
 from taxonvision.catalog.rules import SPLIT_UNITS
 from taxonvision.cli.rules import define_rules, rules_of
 from taxonvision.cli.sources import DEFAULT_RULES, define_sources, source_of
-from taxonvision.cli.values import optional_path, recipe_of
+from taxonvision.cli.values import digest_of_table, optional_path, recipe_of
 from taxonvision.errors import UserError
 from taxonvision.progress import say
-from taxonvision.storage import check_place, file_digest
+from taxonvision.storage import check_place
 from taxonvision.taxonomy.changes import NO_CHANGES, read_changes
 from taxonvision.text import several
 
@@ -89,13 +89,13 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     rules = rules_of(values, DEFAULT_RULES[values.source])
     source = source_of(values)
     earlier = read_earlier_classes(Path(values.classes_from)) if values.classes_from else None
-    splits = open_catalog(Path(values.splits_from)) if values.splits_from else None
+    splits = optional_path(values.splits_from)
     tables = {name: optional_path(values[name].value) for name in _TABLES}
     inputs = {
         "input": source.digest,
         "classes_from": earlier.digest if earlier else "",
-        "splits_from": splits.fingerprint if splits else "",
-        **{name: file_digest(path) if path else "" for name, path in tables.items()},
+        "splits_from": read_catalog_manifest(splits)["fingerprint"] if splits else "",
+        **{name: digest_of_table(path) for name, path in tables.items()},
     }
     recipe = recipe_of("ingest", values, inputs)
     check_place(out, MANIFEST, recipe, overwrite=values.overwrite)
@@ -106,7 +106,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         check_photos=values.check_photos,
         earlier=earlier,
         retire_absent=values.retire_absent,
-        splits_from=splits.folder / "photos.parquet" if splits else None,
+        splits_from=splits / "photos.parquet" if splits else None,
         changes=read_changes(tables["changes"]) if tables["changes"] else NO_CHANGES,
     )
     manifest = ingest(source.stage, values.source, options, out, recipe, overwrite=values.overwrite)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from taxonvision.storage import Recipe
+from taxonvision.errors import UserError
+from taxonvision.storage import Recipe, file_digest
 
 _NOT_IN_RECIPES = frozenset({"out", "overwrite", "flagfile", "undefok"})
 
@@ -22,6 +23,18 @@ def define_seed(help_text: str, values: flags.FlagValues) -> None:
 def optional_path(value: str | None) -> Path | None:
     """The path a flag names, None where it is not given."""
     return Path(value) if value else None
+
+
+def digest_of_table(path: Path | None) -> str:
+    """SHA-256 of a table that a flag names, "" for none; UserError when it cannot be read."""
+    if path is None:
+        return ""
+    try:
+        return file_digest(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def recipe_of(command: str, values: flags.FlagValues, inputs: Mapping[str, str]) -> Recipe:
