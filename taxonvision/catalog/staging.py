@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from taxonvision.catalog.interrupts import interruptible, undisturbed
 from taxonvision.catalog.splits import position_sql
 from taxonvision.parallel import cores
 from taxonvision.taxonomy.names import Names
@@ -235,7 +236,8 @@ def staging_in(folder: Path, photographs: Path | None = None) -> Iterator[Stagin
 
     `photographs` is the folder for photographs that a source has to write as files.
     """
-    import duckdb
+    with undisturbed():
+        import duckdb
 
     unpacked = folder / "unpacked"
     unpacked.mkdir(parents=True)
@@ -244,7 +246,7 @@ def staging_in(folder: Path, photographs: Path | None = None) -> Iterator[Stagin
         "threads": cores(),
         "temp_directory": str(folder / "spilled"),
     }
-    with duckdb.connect(config=config) as connection:
+    with duckdb.connect(config=config) as opened, interruptible(opened) as connection:
         connection.execute(_OTHER_TABLES)
         yield Staging(connection, unpacked, photographs or folder / "photographs")
 
