@@ -284,8 +284,10 @@ def _write_photos(connection: DuckDBPyConnection, path: Path, classes: list[Taxo
         f"SELECT {columns} FROM listed l JOIN chosen h ON h.row = l.row"  # noqa: S608
         " JOIN class_ids k ON k.taxon_id = h.class_taxon_id"
         " LEFT JOIN opened o ON o.row = l.row LEFT JOIN license_names n ON n.text = l.license"
-        " ORDER BY k.class_id, l.row"
     )
+    # One thread writes the rows in the order in which they are listed, so that every run gives the
+    # same bytes; several would need a sort, which is dearer for tables larger than memory.
+    connection.execute("SET threads = 1")
     with working(f"writing {path.name}"):
         write_parquet(path, connection, query)
 
