@@ -45,6 +45,8 @@ def read_earlier_splits(connection: DuckDBPyConnection, photos: Path) -> None:
             " FROM read_parquet(?)",
             [str(photos)],
         )
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error as error:
         raise UserError(
             f"--splits_from: {photos} cannot be read ({reason_of(error, 200)}); make it again"

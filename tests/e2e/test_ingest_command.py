@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import shutil
@@ -465,3 +466,39 @@ def test_help_names_the_flags_of_rules_and_splits(capsys):
     told = capsys.readouterr().out
     for flag in ("rules", "min_photos", "roll_up_to", "split_by", "splits_from", "changes"):
         assert f"--{flag}" in told
+
+
+def test_ctrl_c_at_any_moment_is_one_line_and_leaves_nothing(tmp_path):
+    tables, out = tmp_path / "tables", tmp_path / "catalog"
+    tables.mkdir()
+    write_metadata(tables, MetadataOptions(200_000, 2000, compress=True))
+    command = [
+        sys.executable, "-m", "taxonvision", "ingest", "--source=inat_open_data",
+        f"--input={tables}", f"--out={out}", "--check_photos=false",
+    ]  # fmt: skip
+    rng = random.Random(8)
+    interrupted = 0
+    for _ in range(6):
+        process = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        while not out.with_name("catalog.partial").exists():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
+            assert process.returncode is None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(0, 1.0))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        if out.exists():
+            shutil.rmtree(out)
+            continue
+        interrupted += 1
+        assert process.returncode == 130
+        assert said.splitlines()[-1] == "taxonvision: interrupted; nothing half written was left"
+        assert "Traceback" not in said
+        assert list(tmp_path.iterdir()) == [tables]
+    assert interrupted >= 3
