@@ -97,6 +97,8 @@ def load_table(
             faulty = read(readable, dialect)
         doubtful = faulty and (dialect.quote or _is_uneven(path))
         sound = not doubtful and not read.any_nul()
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error:  # different line ends in one file, among others
         sound = False
     if sound:
@@ -251,6 +253,8 @@ def _read_mended(
         mended = mend(path, dialect, Path(file.name))
         try:
             read(Path(file.name), replace(dialect, header_lines=0))
+        except duckdb.InterruptException:
+            raise
         except duckdb.Error as error:
             raise UserError(f"{path} cannot be read as a table: {reason_of(error, 200)}") from None
     faulty = read.tell(path.name, photographs, np.frombuffer(mended.lines, np.int64))

@@ -53,9 +53,12 @@ def plain(path: Path, staging: Staging) -> Iterator[Path]:
         try:
             yield pipe
         finally:
-            # Should nobody have opened the pipe, this lets the thread go on, and find no reader.
-            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-            thread.join()
+            # Should nobody read the pipe, now or when the thread comes to open it, this lets the
+            # thread go on, and find no reader when it writes.
+            while thread.is_alive():
+                reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+                thread.join(0.01)
+                os.close(reader)
             if faults:
                 raise faults[0]
 
