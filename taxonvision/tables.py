@@ -6,9 +6,11 @@ import contextlib
 import csv
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.text import reason_of
@@ -103,6 +105,13 @@ def _lines(rows: Iterable[Sequence[object]]) -> str:
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows(rows)
     return lines.getvalue()
+
+
+def object_column(values: Collection[Any]) -> np.ndarray:
+    """Values of any kind as an object array [n] that DuckDB reads as a column, None as NULL."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = list(values)
+    return column
 
 
 def write_parquet(path: Path, connection: DuckDBPyConnection, query: str) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from taxonvision.catalog.duplicates import perceptual_hash
 from taxonvision.parallel import map_in_order
 from taxonvision.photograph import PhotographError, decode, read_bytes
 from taxonvision.progress import track
+from taxonvision.tables import object_column
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -78,14 +77,9 @@ def _keep(connection: DuckDBPyConnection, results: list[tuple[int, Any]]) -> Non
     for table, rows in (("opened", opened), ("faulty_file", faulty)):
         if rows:
             columns = {
-                f"column{i}": _column(values) for i, values in enumerate(zip(*rows, strict=True))
+                f"column{i}": object_column(values)
+                for i, values in enumerate(zip(*rows, strict=True))
             }
             connection.register("chunk", columns)
             connection.execute(f"INSERT INTO {table} SELECT * FROM chunk")  # noqa: S608
             connection.unregister("chunk")
-
-
-def _column(values: tuple[Any, ...]) -> np.ndarray:
-    column = np.empty(len(values), dtype=object)
-    column[:] = values
-    return column

@@ -22,6 +22,7 @@ from taxonvision.catalog.catalog import SPLITS
 from taxonvision.catalog.fates import FATES, FAULTY
 from taxonvision.catalog.rules import Rules, license_name
 from taxonvision.catalog.splits import draw_sql, split_sql
+from taxonvision.tables import object_column
 from taxonvision.taxonomy.ranks import RANK_LEVELS
 
 if TYPE_CHECKING:
@@ -184,8 +185,7 @@ def _license_condition(connection: DuckDBPyConnection, rules: Rules) -> str:
 
 
 def _today(taxon_today: Mapping[int, int | None]) -> dict[str, np.ndarray]:
-    today = np.empty(len(taxon_today), dtype=object)
-    today[:] = list(taxon_today.values())
+    today = object_column(taxon_today.values())
     return {"taxon_id": np.array(list(taxon_today), np.int64), "today": today}
 
 

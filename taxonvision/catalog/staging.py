@@ -16,6 +16,7 @@ The work database holds a part of the memory; what is larger spills to disk besi
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields
@@ -27,6 +28,7 @@ import numpy as np
 from taxonvision.catalog.interrupts import interruptible, undisturbed
 from taxonvision.catalog.splits import position_sql
 from taxonvision.parallel import cores
+from taxonvision.tables import object_column
 from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.tree import Taxonomy
 
@@ -172,8 +174,11 @@ class Staging:
         self.connection.execute(f"CREATE TABLE listed ({columns})")
         names = [column.name for column in fields(ListedPhoto)]
         start = 0
-        for chunk in _chunks(photos):
-            values = {name: _column([getattr(photo, name) for photo in chunk]) for name in names}
+        remaining = iter(photos)
+        while chunk := list(itertools.islice(remaining, _CHUNK)):
+            values = {
+                name: object_column([getattr(photo, name) for photo in chunk]) for name in names
+            }
             values["row"] = np.arange(start, start + len(chunk))
             self.connection.register("chunk", values)
             self.connection.execute(
@@ -225,7 +230,7 @@ class Staging:
     def _insert(self, table: str, **columns: list[Any]) -> None:
         if not next(iter(columns.values())):
             return
-        self.connection.register("chunk", {name: _column(v) for name, v in columns.items()})
+        self.connection.register("chunk", {name: object_column(v) for name, v in columns.items()})
         self.connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM chunk")  # noqa: S608
         self.connection.unregister("chunk")
 
@@ -249,23 +254,6 @@ def staging_in(folder: Path, photographs: Path | None = None) -> Iterator[Stagin
     with duckdb.connect(config=config) as opened, interruptible(opened) as connection:
         connection.execute(_OTHER_TABLES)
         yield Staging(connection, unpacked, photographs or folder / "photographs")
-
-
-def _chunks(photos: Iterable[ListedPhoto]) -> Iterator[list[ListedPhoto]]:
-    chunk: list[ListedPhoto] = []
-    for photo in photos:
-        chunk.append(photo)
-        if len(chunk) == _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _column(values: list[Any]) -> np.ndarray:
-    column = np.empty(len(values), dtype=object)
-    column[:] = values
-    return column
 
 
 def _of_chunk() -> str:
