@@ -1,0 +1,89 @@
+"""Which processes train together: read from TF_CONFIG or from SLURM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taxonvision.errors import UserError
+from taxonvision.text import one_line, several
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The processes that train together.
+
+    Attributes:
+        addresses: host:port of each, in the order of their numbers.
+        rank: the number of this process, from 0.
+        said: where this was read and which process this is, for people.
+        local_rank: the number of this process among those on its machine.
+        tasks_on_this_node: processes on this machine; 1 where nothing says so.
+    """
+
+    addresses: tuple[str, ...]
+    rank: int
+    said: str
+    local_rank: int = 0
+    tasks_on_this_node: int = 1
+
+
+def find_cluster(environment: Mapping[str, str]) -> Cluster | None:
+    """The cluster of TF_CONFIG, else of SLURM, else None.
+
+    Raises:
+        UserError: TF_CONFIG cannot be used.
+    """
+    if text := environment.get("TF_CONFIG"):
+        return _read_tf_config(text)
+    from taxonvision.training.slurm import slurm_tasks
+
+    tasks = slurm_tasks(environment)
+    if tasks is None:
+        return None
+    said = _said("SLURM", tuple(tasks.addresses), tasks.rank)
+    return Cluster(
+        tuple(tasks.addresses), tasks.rank, said, tasks.local_rank, tasks.tasks_on_this_node
+    )
+
+
+def _said(source: str, addresses: tuple[str, ...], rank: int) -> str:
+    tasks = several(len(addresses), "task")
+    return f"{source} gave {tasks}, this is task {rank} ({addresses[rank]})"
+
+
+def _read_tf_config(text: str) -> Cluster:
+    """The workers of TF_CONFIG; a chief counts as worker 0, as in TensorFlow."""
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"TF_CONFIG is not JSON ({error}): {one_line(text)[:80]}") from None
+    example = (
+        '{"cluster": {"worker": ["node1:2222", "node2:2222"]}, '
+        '"task": {"type": "worker", "index": 0}}'
+    )
+    cluster = config.get("cluster") if isinstance(config, dict) else None
+    task = config.get("task") if isinstance(config, dict) else None
+    if not isinstance(cluster, dict) or not isinstance(task, dict):
+        raise UserError(f"TF_CONFIG has no cluster or no task; it should read like {example}")
+    if others := sorted(set(cluster) - {"chief", "worker"}):
+        raise UserError(
+            f"TF_CONFIG has jobs {', '.join(map(str, others))}; only chief and worker train here"
+        )
+    jobs = {name: cluster.get(name, []) for name in ("chief", "worker")}
+    for name, addresses in jobs.items():
+        if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+            raise UserError(f"TF_CONFIG: the {name} job is no list of addresses host:port")
+    kind, index = task.get("type"), task.get("index")
+    if kind not in jobs:
+        raise UserError(f"TF_CONFIG: the task's type is {kind!r}; it must be chief or worker")
+    if isinstance(index, str) and index.isdigit():
+        index = int(index)
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(jobs[kind]):
+        raise UserError(
+            f"TF_CONFIG: the task's index is {index!r}, but there are {len(jobs[kind])} of {kind}"
+        )
+    addresses = (*jobs["chief"], *jobs["worker"])
+    rank = index if kind == "chief" else len(jobs["chief"]) + index
+    return Cluster(addresses, rank, _said("TF_CONFIG", addresses, rank))
