@@ -1,7 +1,7 @@
-"""What chance does to a photograph on its way into training: cut, mirrored, coloured.
+"""What is done to one photograph on its way into training: cut, mirrored, coloured by chance.
 
 What mixes photographs or is dear on a CPU (MixUp, CutMix, RandAugment) belongs in the training
-step, on the device.
+step, on the device: `training.mixing`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Augmentation:
             kept whole.
         mirror: mirror every second photograph left to right.
         colour: by which part brightness, contrast and saturation go up or down at most; 0: not at
-            all.
+            all. Never the hue, which tells species apart.
 
     Raises ValueError for a number out of range.
 
@@ -77,11 +77,36 @@ def augmented(jpeg: Any, chance: Any, size: int, augmentation: Augmentation) -> 
     pixels = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
     if augmentation.mirror:  # here, where there are the fewest bytes
         pixels = tf.cond(chance[2] < 0, lambda: tf.reverse(pixels, [1]), lambda: pixels)
-    images = tf.cast(pixels, tf.float32)[None]  # resized sooner than bytes are
-    images = tf.raw_ops.ResizeBilinear(images=images, size=[size, size], half_pixel_centers=True)
+    images = _resized(pixels, size)
     if augmentation.colour:
         images = _coloured(images, chance[2:], augmentation.colour)
     return tf.cast(images[0] + 0.5, tf.uint8)
+
+
+def centred(jpeg: Any, size: int, crop_ratio: float) -> Any:
+    """A JPEG, a string tensor, to pixels uint8 [size, size, 3] without any chance.
+
+    The centre square × `crop_ratio` of `runtime.contract`, resized like `augmented` does.
+    """
+    import tensorflow as tf
+
+    window = centre_window(tf.io.extract_jpeg_shape(jpeg), crop_ratio)
+    pixels = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
+    return tf.cast(_resized(pixels, size)[0] + 0.5, tf.uint8)
+
+
+def centre_window(shape: Any, crop_ratio: float) -> Any:
+    """The contract's centre square, to the pixel: int32 [top, left, height, width].
+
+    Args:
+        shape: int32 [height, width, channels].
+        crop_ratio: above 0 and at most 1.
+    """
+    import tensorflow as tf
+
+    shortest = tf.cast(tf.reduce_min(shape[:2]), tf.float64)
+    side = tf.maximum(1, tf.cast(tf.round(shortest * crop_ratio), tf.int32))  # half to even, both
+    return tf.concat([(shape[:2] - side) // 2, [side, side]], 0)
 
 
 def crop_window(shape: Any, seed: Any, augmentation: Augmentation) -> Any:
@@ -105,6 +130,14 @@ def crop_window(shape: Any, seed: Any, augmentation: Augmentation) -> Any:
         use_image_if_no_bounding_boxes=True,
     )
     return tf.concat([corner[:2], extent[:2]], 0)
+
+
+def _resized(pixels: Any, size: int) -> Any:
+    """Pixels uint8 [H, W, 3] to float32 [1, size, size, 3], 0 to 255."""
+    import tensorflow as tf
+
+    images = tf.cast(pixels, tf.float32)[None]  # resized sooner than bytes are
+    return tf.raw_ops.ResizeBilinear(images=images, size=[size, size], half_pixel_centers=True)
 
 
 def _coloured(images: Any, seed: Any, colour: float) -> Any:
