@@ -11,3 +11,7 @@ class GateRefusedError(Exception):
 
 class AlreadyDone(Exception):  # noqa: N818 - no error: the work asked for stands there already
     """The output was made before by the same command, inputs and flags (exit code 0)."""
+
+
+class RequeueError(Exception):
+    """The work is checkpointed and the same command goes on with it (exit code 85)."""

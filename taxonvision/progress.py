@@ -34,13 +34,16 @@ def track(
     description: str,
     unit: str = "photographs",
     size: Callable[[T], int] = _one,
+    note: Callable[[], str] = str,
+    closing: bool = True,
 ) -> Iterator[T]:
     """Pass `items` on and show how many of `total` are done, how many a second, the time left.
 
-    `size` tells for how many an item counts: `len` for batches.
+    `size` tells for how many an item counts: `len` for batches. `note` is asked for what else is to
+    be shown. With `closing` a line at the end tells how long it took.
     """
     show = _track_on_terminal if sys.stderr.isatty() else _track_in_lines
-    yield from show(items, total, description, unit, size)
+    yield from show(items, total, description, unit, size, note, closing)
 
 
 @contextlib.contextmanager
@@ -67,7 +70,13 @@ def _spinner(description: str) -> Progress:
 
 
 def _track_on_terminal(
-    items: Iterable[T], total: int, description: str, unit: str, size: Callable[[T], int]
+    items: Iterable[T],
+    total: int,
+    description: str,
+    unit: str,
+    size: Callable[[T], int],
+    note: Callable[[], str],
+    closing: bool,
 ) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -78,20 +87,27 @@ def _track_on_terminal(
         TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     start = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(description, total=total, unit=unit, rate="")
+    with Progress(*columns, console=Console(stderr=True), transient=not closing) as bar:
+        task = bar.add_task(description, total=total, unit=unit, rate="", note="")
         done = 0
         for item in items:
             yield item
             done += size(item)
             rate = done / max(time.monotonic() - start, 1e-9)
-            bar.update(task, completed=done, rate=f"{rate:.0f}/s")
+            bar.update(task, completed=done, rate=f"{rate:.0f}/s", note=note())
 
 
 def _track_in_lines(
-    items: Iterable[T], total: int, description: str, unit: str, size: Callable[[T], int]
+    items: Iterable[T],
+    total: int,
+    description: str,
+    unit: str,
+    size: Callable[[T], int],
+    note: Callable[[], str],
+    closing: bool,
 ) -> Iterator[T]:
     start = last = time.monotonic()
     done = 0
@@ -99,11 +115,14 @@ def _track_in_lines(
         yield item
         done += size(item)
         now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_LINES and done < total:
+        if now - last >= max(_SECONDS_BETWEEN_LINES, (last - start) / 10) and done < total:
             rate = done / (now - start)
             left = (total - done) / rate
-            say(f"{description}: {done}/{total} {unit}, {rate:.0f}/s, {left:.0f} s left")
+            line = f"{description}: {done}/{total} {unit}, {rate:.0f}/s, {left:.0f} s left"
+            say(", ".join(part for part in (line, note()) if part))
             last = now
+    if not closing:
+        return
     seconds = time.monotonic() - start
     rate = done / max(seconds, 1e-9)
     say(f"{description}: {done} {unit} in {seconds:.1f} s, {rate:.0f}/s")

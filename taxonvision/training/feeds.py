@@ -1,0 +1,127 @@
+"""Where batches come from: photographs, or what a frozen backbone said of them before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from taxonvision.catalog.examples import LabelledPhotos
+from taxonvision.dataset.balance import Sampling, sampled_rows
+from taxonvision.dataset.batches import Batches, evaluation_batches
+from taxonvision.dataset.order import Order, part_of
+from taxonvision.runtime.contract import Contract
+from taxonvision.training.strategies import Placement
+
+_FEATURES_VALIDATED = 1024
+"""Features are validated so many at a time."""
+
+
+class Feed(Protocol):
+    """This worker's part of each batch."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+
+    @property
+    def batch_size(self) -> int:
+        """Photographs in a batch of all workers."""
+
+    @property
+    def validation_rows(self) -> int:
+        """The most photographs in this worker's part of a batch for validation."""
+
+    def training(self, epoch: int, step: int, epochs: int) -> Iterable[tuple[Any, Any]]:
+        """Inputs [b, ...] and class ids int32 [b] from a step of an epoch on."""
+
+    def validation(self) -> Iterable[tuple[Any, Any]]:
+        """The same of the photographs to validate with; nothing where there are none."""
+
+    def naming_faults(self) -> AbstractContextManager[None]:
+        """A photograph that cannot be read in the block raises UserError that names it."""
+
+
+class PhotographFeed:
+    """Photographs uint8 [b, S, S, 3], RGB 0–255."""
+
+    def __init__(
+        self, batches: Batches, held_out: LabelledPhotos, contract: Contract, placement: Placement
+    ) -> None:
+        self._batches, self._held_out, self._contract = batches, held_out, contract
+        self._share = {"worker": placement.worker, "workers": placement.workers}
+        self.steps_per_epoch = batches.order.steps_per_epoch
+        self.batch_size = batches.order.batch
+        self.validation_rows = len(part_of(self.batch_size, **self._share))
+
+    def training(self, epoch: int, step: int, epochs: int) -> Iterable[tuple[Any, Any]]:
+        """Augmented photographs and their class ids int32 [b]."""
+        return self._batches.dataset(epoch=epoch, step=step, epochs=epochs, **self._share)
+
+    def validation(self) -> Iterable[tuple[Any, Any]]:
+        """Photographs to validate with, as the contract wants them."""
+        if not len(self._held_out):
+            return ()
+        return evaluation_batches(self._held_out, self._contract, self.batch_size, **self._share)
+
+    def naming_faults(self) -> AbstractContextManager[None]:
+        """A photograph that cannot be read in the block raises UserError that names it."""
+        return self._batches.naming_faults()
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a frozen backbone says of photographs.
+
+    Attributes:
+        values: float32 [n, D].
+        class_ids: int32 [n].
+    """
+
+    values: np.ndarray
+    class_ids: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+
+class FeatureFeed:
+    """Features float32 [b, D] of a single worker, as they are."""
+
+    def __init__(
+        self, train: Features, held_out: Features, batch_size: int, sampling: Sampling, seed: int
+    ) -> None:
+        self._train, self._held_out = train, held_out
+        self._rows = sampled_rows(train.class_ids, sampling, seed)
+        self._order = Order(len(self._rows), batch_size, seed)
+        self.steps_per_epoch = self._order.steps_per_epoch
+        self.batch_size = self._order.batch
+        self.validation_rows = min(_FEATURES_VALIDATED, len(held_out))
+        self.mean: np.ndarray = train.values.mean(axis=0)
+        self.deviation: np.ndarray = train.values.std(axis=0)
+
+    def training(self, epoch: int, step: int, epochs: int) -> Iterator[tuple[Any, Any]]:
+        """Features and their class ids int32 [b]."""
+        size = self._order.batch
+        for number in range(step, epochs * self.steps_per_epoch):
+            of_epoch, of_step = epoch + number // self.steps_per_epoch, number % self.steps_per_epoch
+            positions = tf.range(of_step * size, (of_step + 1) * size, dtype=tf.int64)
+            rows = self._order.numbers(tf.constant(of_epoch, tf.int64), positions).numpy()
+            yield _taken(self._train, self._rows.numbers(of_epoch, rows))
+
+    def validation(self) -> Iterator[tuple[Any, Any]]:
+        """The features to validate with."""
+        for first in range(0, len(self._held_out), _FEATURES_VALIDATED):
+            yield _taken(self._held_out, slice(first, first + _FEATURES_VALIDATED))
+
+    def naming_faults(self) -> AbstractContextManager[None]:
+        """Features were read before."""
+        return nullcontext()
+
+
+def _taken(features: Features, rows: Any) -> tuple[Any, Any]:
+    return tf.constant(features.values[rows]), tf.constant(features.class_ids[rows])

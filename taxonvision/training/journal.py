@@ -1,0 +1,79 @@
+"""What people look at while a model is trained: a line an epoch, history.csv, TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from taxonvision.progress import say
+from taxonvision.storage import replacing_file
+from taxonvision.tables import write_csv
+from taxonvision.training.step import Sums
+
+
+class Journal:
+    """Writes `history.csv` and `logs/` into a folder; not on workers that write nothing."""
+
+    def __init__(self, folder: Path, *, writes: bool) -> None:
+        self._history = folder / "history.csv"
+        logs = str(folder / "logs")
+        self._writer = (
+            tf.summary.create_file_writer(logs) if writes else tf.summary.create_noop_writer()
+        )
+        self._writes = writes
+
+    def step(self, number: int, sums: Sums, optimizer: keras.optimizers.Optimizer) -> None:
+        """Note what a step brought."""
+        with self._writer.as_default(number):
+            tf.summary.scalar("loss", sums.mean_loss)
+            tf.summary.scalar("accuracy", sums.accuracy)
+
+    def photographs(self, images: tf.Tensor) -> None:
+        """Show photographs [n, S, S, 3], 0 to 255, as the network sees them in training."""
+        with self._writer.as_default(0):
+            tf.summary.image("augmented", tf.cast(images, tf.uint8), max_outputs=len(images))
+
+    def epoch(self, history: Sequence[Mapping[str, Any]], epochs: int, seconds_left: float) -> None:
+        """Say and note what the last epoch of the history brought."""
+        if not self._writes:
+            return
+        row = history[-1]
+        with self._writer.as_default(row["step"]):
+            for name in ("val_loss", "val_accuracy", "photographs_per_second"):
+                if name in row:
+                    tf.summary.scalar(name, row[name])
+        self._writer.flush()
+        with replacing_file(self._history) as path:
+            write_csv(path, list(row), ([each[name] for name in row] for each in history))
+        say(epoch_line(row, epochs, seconds_left))
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        self._writer.close()
+
+
+def epoch_line(row: Mapping[str, Any], epochs: int, seconds_left: float) -> str:
+    """An epoch in a line for people."""
+    words = [
+        f"epoch {row['epoch']} of {epochs} ({row['trained']}): loss {row['loss']:.3f}",
+        f"accuracy {row['accuracy']:.1%}",
+    ]
+    if "val_loss" in row:
+        words += [
+            f"validation loss {row['val_loss']:.3f}",
+            f"validation accuracy {row['val_accuracy']:.1%}",
+        ]
+    words.append(f"{row['photographs_per_second']:.0f} photographs/s")
+    if seconds_left:
+        words.append(f"{_duration(seconds_left)} left")
+    return ", ".join(words)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,73 @@
+"""An earlier model's weights for a new one: the backbone's, and the head's by taxon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from taxonvision.errors import UserError
+from taxonvision.models.classifier import take_apart
+from taxonvision.models.directory import open_model
+from taxonvision.taxonomy.classes import TaxonClass
+from taxonvision.text import reason_of
+from taxonvision.training.head import Head
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a new model takes over from an earlier one.
+
+    Attributes:
+        fingerprint: the earlier model's.
+        backbone: its name.
+        pretrained: whether the earlier model began with published weights.
+        image_size: the side of its input in pixels.
+        weights: of the backbone, in its own order.
+        rows: of the head, kernel [D] and bias, by taxon id.
+    """
+
+    fingerprint: str
+    backbone: str
+    pretrained: bool
+    image_size: int
+    weights: list[np.ndarray]
+    rows: dict[int, tuple[np.ndarray, np.floating]]
+
+    def head(self, classes: Sequence[TaxonClass]) -> Head:
+        """A head for other classes: the rows of taxa that both have, zeros for new ones."""
+        dimension = len(next(iter(self.rows.values()))[0])
+        head = Head.zeros(dimension, len(classes))
+        for column, each in enumerate(classes):
+            if each.taxon_id in self.rows:
+                head.kernel[:, column], head.bias[column] = self.rows[each.taxon_id]
+        return head
+
+    def shared(self, classes: Sequence[TaxonClass]) -> int:
+        """How many of the classes are taxa that the earlier model knows."""
+        return sum(each.taxon_id in self.rows for each in classes)
+
+
+def read_warm_start(folder: Path) -> WarmStart:
+    """Read what can be taken over from a model directory; UserError when nothing can."""
+    model = open_model(folder)
+    try:
+        backbone, kernel, bias = take_apart(model.load())
+        name, pretrained = model.manifest["backbone"]["name"], model.manifest["backbone"]["pretrained"]
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{folder} cannot be started from: {reason_of(error)}") from None
+    rows = {
+        each.taxon_id: (kernel[:, column], bias[column])
+        for column, each in enumerate(model.classes)
+        if each.status == "active"
+    }
+    return WarmStart(
+        model.fingerprint,
+        name,
+        pretrained,
+        model.contract.size,
+        backbone.get_weights(),
+        rows,
+    )
