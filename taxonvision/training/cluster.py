@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taxonvision.errors import UserError
 from taxonvision.text import one_line, several
+
+_JOBS = ("chief", "worker")
+_EXAMPLE = (
+    '{"cluster": {"worker": ["node1:2222", "node2:2222"]}, "task": {"type": "worker", "index": 0}}'
+)
 
 
 @dataclass(frozen=True)
@@ -59,31 +65,39 @@ def _read_tf_config(text: str) -> Cluster:
         config = json.loads(text)
     except ValueError as error:
         raise UserError(f"TF_CONFIG is not JSON ({error}): {one_line(text)[:80]}") from None
-    example = (
-        '{"cluster": {"worker": ["node1:2222", "node2:2222"]}, '
-        '"task": {"type": "worker", "index": 0}}'
+    cluster, task = (
+        config.get(name) if isinstance(config, dict) else None for name in ("cluster", "task")
     )
-    cluster = config.get("cluster") if isinstance(config, dict) else None
-    task = config.get("task") if isinstance(config, dict) else None
     if not isinstance(cluster, dict) or not isinstance(task, dict):
-        raise UserError(f"TF_CONFIG has no cluster or no task; it should read like {example}")
-    if others := sorted(set(cluster) - {"chief", "worker"}):
+        raise UserError(f"TF_CONFIG has no cluster or no task; it should read like {_EXAMPLE}")
+    if others := sorted(set(cluster) - set(_JOBS)):
         raise UserError(
-            f"TF_CONFIG has jobs {', '.join(map(str, others))}; only chief and worker train here"
+            f"TF_CONFIG has the job {one_line(others[0])}; only chief and worker train here"
         )
-    jobs = {name: cluster.get(name, []) for name in ("chief", "worker")}
-    for name, addresses in jobs.items():
-        if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
-            raise UserError(f"TF_CONFIG: the {name} job is no list of addresses host:port")
+    jobs = {name: _addresses(name, cluster.get(name, [])) for name in _JOBS}
+    addresses = (*jobs["chief"], *jobs["worker"])
+    if len(set(addresses)) < len(addresses):
+        raise UserError("TF_CONFIG has an address twice; each process needs one of its own")
     kind, index = task.get("type"), task.get("index")
     if kind not in jobs:
         raise UserError(f"TF_CONFIG: the task's type is {kind!r}; it must be chief or worker")
-    if isinstance(index, str) and index.isdigit():
+    if isinstance(index, str) and re.fullmatch("[0-9]{1,6}", index):
         index = int(index)
-    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(jobs[kind]):
+    if type(index) is not int or not 0 <= index < len(jobs[kind]):
         raise UserError(
-            f"TF_CONFIG: the task's index is {index!r}, but there are {len(jobs[kind])} of {kind}"
+            f"TF_CONFIG: the task's index is {index!r}, but the job {kind} has "
+            f"{several(len(jobs[kind]), 'address')}, counted from 0"
         )
-    addresses = (*jobs["chief"], *jobs["worker"])
     rank = index if kind == "chief" else len(jobs["chief"]) + index
     return Cluster(addresses, rank, _said("TF_CONFIG", addresses, rank))
+
+
+def _addresses(job: str, value: object) -> tuple[str, ...]:
+    addresses = value if isinstance(value, list) else [value]
+    for address in addresses:
+        found = (
+            re.fullmatch(r"[^\s,/]+:([0-9]{1,5})", address) if isinstance(address, str) else None
+        )
+        if not found or not 0 < int(found[1]) < 65_536:
+            raise UserError(f"TF_CONFIG: the job {job} has {address!r}, which is no host:port")
+    return tuple(addresses)
