@@ -181,9 +181,10 @@ def _tpu(name: str) -> Placement:
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except Exception as error:  # of its HTTP client, of gRPC, of the runtime: of many kinds
+        reason = reason_of(error, 200).partition(". ")[0]
         raise UserError(
-            f"no TPU was found as --tpu={name} ({reason_of(error, 200).partition('. ')[0]}); run this on a machine "
-            "that has one, with a TensorFlow built for TPUs, or leave --strategy to auto"
+            f"no TPU was found as --tpu={name} ({reason}); run this on a machine that has one, "
+            "with a TensorFlow built for TPUs, or leave --strategy to auto"
         ) from None
     finally:
         socket.setdefaulttimeout(None)
