@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from taxonvision.catalog.examples import LabelledPhotos
-from taxonvision.dataset.augment import CHANCES, Augmentation, augmented, chances
+from taxonvision.dataset.augment import CHANCES, Augmentation, augmented, centred, chances
+from taxonvision.dataset.balance import Sampling, sampled_rows
 from taxonvision.dataset.order import Order, part_of
 from taxonvision.dataset.read_jpegs import JpegReader
 from taxonvision.dataset.stored import StoredPhotos
@@ -36,7 +37,10 @@ class BatchOptions:
         batch_size: photographs in a batch, of all workers together.
         seed: decides the order and all else that is left to chance.
         shuffle: off: always in the same order.
-        augmentation: what chance does to each photograph.
+        sampling: how often each class is seen in an epoch.
+        augmentation: what chance does to each photograph; None: nothing, each is what the contract
+            makes of it.
+        crop_ratio: which part of the centre square is kept where `augmentation` is None.
 
     """
 
@@ -44,7 +48,9 @@ class BatchOptions:
     batch_size: int = 128
     seed: int = 0
     shuffle: bool = True
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    sampling: Sampling = field(default_factory=Sampling)
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    crop_ratio: float = 1.0
 
 
 class Batches:
@@ -55,8 +61,13 @@ class Batches:
 
     def __init__(self, photos: StoredPhotos, options: BatchOptions) -> None:
         """ValueError where there is no photograph or an option is out of range."""
+        Contract(options.size, options.crop_ratio)  # checks both
         self.options = options
-        self.order = Order(len(photos), options.batch_size, options.seed, options.shuffle)
+        self._rows = None
+        if not options.sampling.natural:
+            self._rows = sampled_rows(photos.class_ids, options.sampling, options.seed)
+        count = len(photos if self._rows is None else self._rows)
+        self.order = Order(count, options.batch_size, options.seed, options.shuffle)
         self._reader = JpegReader(photos)
 
     def dataset(
@@ -96,6 +107,8 @@ class Batches:
 
         def read(epoch: np.ndarray, first: np.ndarray, numbers: np.ndarray) -> tuple[Any, ...]:
             chance = chances(options.seed, int(epoch), int(first), len(numbers))
+            if self._rows is not None:
+                numbers = self._rows.numbers(int(epoch), numbers)
             return self._reader.read(numbers), labels[numbers], chance
 
         @as_it_is
@@ -111,6 +124,8 @@ class Batches:
 
         @as_it_is
         def decode(jpeg: Any, label: Any, chance: Any) -> tuple[Any, Any]:
+            if options.augmentation is None:
+                return centred(jpeg, options.size, options.crop_ratio), label
             return augmented(jpeg, chance, options.size, options.augmentation), label
 
         start, stop = (e * order.steps_per_epoch for e in (epoch, epoch + epochs))

@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from taxonvision.dataset.augment import CHANCES, Augmentation, augmented, chances, crop_window
+from taxonvision.dataset.augment import (
+    CHANCES,
+    Augmentation,
+    augmented,
+    centre_window,
+    centred,
+    chances,
+    crop_window,
+)
+from taxonvision.dataset.batches import Batches, BatchOptions
+from taxonvision.dataset.shards import open_shards
+from taxonvision.dataset.stored import stored_photos
+from taxonvision.runtime.contract import Contract
 
 ONE = chances(0, 0, 0, 1)[0]
 
@@ -99,6 +111,54 @@ def test_the_pixels_are_those_of_the_window(jpeg):
             assert pixels.shape == (512, 512, 3)
             assert pixels.dtype == np.uint8
             assert np.abs(pixels - expected).mean() < 1.5
+
+
+# The centre, without chance.
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.floats(0.01, 1))
+def test_the_centre_is_the_contracts_to_the_pixel(height, width, ratio):
+    import tensorflow as tf
+
+    y, x = np.mgrid[:height, :width]
+    image = np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.uint8)
+    window = centre_window(tf.constant([height, width, 3]), ratio)
+    top, left, side, also_side = window.numpy().tolist()
+    assert side == also_side
+    expected = Contract(side, ratio).apply(Image.fromarray(image))  # nothing to resize
+    assert np.array_equal(image[top : top + side, left : left + side], expected)
+
+
+@pytest.mark.parametrize(("size", "ratio"), [(256, 1.0), (224, 0.875), (192, 1.0), (300, 0.9)])
+def test_centred_pixels_are_those_of_the_contract(jpeg, size, ratio):
+    import tensorflow as tf
+
+    with Image.open(io.BytesIO(jpeg)) as image:
+        expected = Contract(size, ratio).apply(image).astype(np.float32)
+    pixels = centred(tf.constant(jpeg), size, ratio).numpy()
+    assert (pixels.shape, pixels.dtype) == ((size, size, 3), np.uint8)
+    assert np.abs(pixels - expected).mean() < 2
+
+
+def test_batches_without_augmentation_leave_nothing_to_chance(small_shards):
+    photos = stored_photos(open_shards(small_shards), "train")
+    options = BatchOptions(24, 4, augmentation=None, crop_ratio=0.8)
+    batches = [list(Batches(photos, options).dataset(epoch=epoch)) for epoch in (0, 1)]
+    first, second = (np.concatenate([b[0].numpy() for b in epoch]) for epoch in batches)
+    expected = np.stack(list(Contract(24, 0.8).read(photos.source(i) for i in range(len(photos)))))
+    assert not np.array_equal(first, second)  # another order, the same pixels
+    assert np.array_equal(np.unique(first, axis=0), np.unique(second, axis=0))
+    distance = np.abs(first[:, None].astype(np.float32) - expected[None]).mean((2, 3, 4))
+    assert len(first) == len(expected)
+    assert distance.min(axis=1).max() < 6  # of noise shrunk by half, without antialias
+    assert sorted(distance.argmin(axis=1)) == list(range(len(expected)))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.1, float("nan")])
+def test_batches_of_no_part_of_the_centre(small_shards, ratio):
+    photos = stored_photos(open_shards(small_shards), "train")
+    with pytest.raises(ValueError, match="crop_ratio"):
+        Batches(photos, BatchOptions(24, 4, augmentation=None, crop_ratio=ratio))
 
 
 # Mirror and colour.

@@ -8,6 +8,7 @@ import pytest
 
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.dataset.augment import Augmentation
+from taxonvision.dataset.balance import Sampling, seen_counts
 from taxonvision.dataset.batches import Batches, BatchOptions, evaluation_batches, naming_faults
 from taxonvision.dataset.read_jpegs import JpegReader
 from taxonvision.dataset.shards import open_shards
@@ -146,6 +147,65 @@ def test_a_late_step_of_many_photographs_is_not_reached_by_reading(shards, monke
     assert labels.numpy().tolist() == [photos.class_ids[3]] * 5
     assert 0 < len(asked) < 20
     assert max(map(max, asked)) > 2**32
+
+
+# Sampling.
+
+SAMPLINGS = [Sampling(max_photos=2), Sampling(power=0.5), Sampling(max_photos=4, power=0)]
+
+
+@pytest.fixture(scope="module")
+def long_tail(shards):
+    """Photographs of four classes: 3, and of one of them each 8, 1 and 2 times the same."""
+    photos = stored_photos(shards, "train")
+    firsts = [int(np.flatnonzero(photos.class_ids == class_id)[0]) for class_id in range(4)]
+    third = np.flatnonzero(photos.class_ids == 0).tolist()
+    return picked(photos, [*third, *[firsts[1]] * 8, firsts[2], *[firsts[3]] * 2])
+
+
+def picked(photos, numbers):
+    names = ("file_numbers", "offsets", "lengths", "class_ids")
+    columns = {name: getattr(photos, name)[numbers] for name in names}
+    return dataclasses.replace(photos, **columns)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+def test_sampled_classes_are_seen_as_often_as_said(long_tail, stream, sampling):
+    seen = seen_counts(long_tail.class_ids, 4, sampling)
+    batches = Batches(long_tail, BatchOptions(16, batch_size=1, sampling=sampling))
+    assert batches.order.steps_per_epoch == seen.sum()
+    data = listed(batches.dataset(epochs=2))
+    labels = np.concatenate([labels for _, labels in data])
+    for epoch in np.split(labels, 2):
+        assert np.array_equal(np.bincount(epoch, minlength=4), seen)
+    colors = {
+        label: np.mean([p.mean((0, 1)) for ps, ls in stream for p in ps[ls == label]], axis=0)
+        for label in range(4)
+    }
+    for pixels, (label,) in data:
+        distances = [np.abs(pixels[0].mean((0, 1)) - colors[c]).sum() for c in range(4)]
+        assert int(np.argmin(distances)) == label
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+def test_sampled_batches_resume_and_are_shared(long_tail, sampling):
+    batches = Batches(long_tail, dataclasses.replace(OPTIONS, batch_size=3, sampling=sampling))
+    steps = batches.order.steps_per_epoch
+    assert steps > 1
+    whole = listed(batches.dataset(epochs=2))
+    again = Batches(long_tail, batches.options)
+    assert_same(listed(again.dataset(epoch=1, step=1, epochs=1)), whole[steps + 1 :])
+    parts = [listed(again.dataset(epochs=2, worker=w, workers=2)) for w in range(2)]
+    assert_same(joined(parts), whole)
+
+
+def test_natural_sampling_is_the_order_as_it_was(batches, stream, monkeypatch):
+    monkeypatch.setattr("taxonvision.dataset.batches.sampled_rows", None)
+    options = dataclasses.replace(OPTIONS, sampling=Sampling(max_photos=0, power=1.0))
+    same = Batches(batches._reader.photos, options)
+    assert_same(listed(same.dataset(epochs=3)), stream)
+    numbers = same.order.numbers(0, np.arange(5)).numpy()
+    assert np.array_equal(same._reader.photos.class_ids[numbers], stream[0][1])
 
 
 # A catalog or its shards.
