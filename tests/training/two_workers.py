@@ -127,7 +127,7 @@ def run_workers(
     arguments: Sequence[str | Path],
     count: int = 2,
     *,
-    seconds: float = 120.0,
+    seconds: float = 300.0,
     environment: dict[str, str] | None = None,
 ) -> list[Outcome]:
     """Run the processes to their end and return how each ended, by rank."""
