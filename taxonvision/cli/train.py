@@ -8,6 +8,7 @@ that was ended goes on from its last checkpoint with the same command.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -18,6 +19,9 @@ from taxonvision.models.directory import MANIFEST, open_model
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
 from taxonvision.storage import check_place
+
+if TYPE_CHECKING:
+    from taxonvision.training.train import TrainOptions
 
 USAGE = "taxonvision train --catalog=CATALOG|SHARDS --out=MODEL [--train=head|all --strategy=auto]"
 REQUIRED = ("catalog", "out")
@@ -240,10 +244,10 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     return 0
 
 
-def _options(values: flags.FlagValues, init_from: Path | None):
+def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:
     from taxonvision.dataset.balance import Sampling
-    from taxonvision.training.losses import LossOptions
     from taxonvision.training.loop import FitOptions
+    from taxonvision.training.losses import LossOptions
     from taxonvision.training.network import NetworkOptions
     from taxonvision.training.optimizers import OptimizerOptions
     from taxonvision.training.stages import parse_stages
@@ -252,7 +256,7 @@ def _options(values: flags.FlagValues, init_from: Path | None):
     head = values.train == "head"
     sgd = values.optimizer == "sgd"
 
-    def given(name: str, default):
+    def given(name: str, default: Any) -> Any:
         return default if values[name].value is None else values[name].value
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +119,7 @@ def write_model(
     classes: list[TaxonClass],
     taxonomy: Taxonomy,
     names: Names,
-    history: list[Mapping[str, float]],
+    history: Sequence[Mapping[str, Any]],
     facts: Mapping[str, Any],
 ) -> Mapping[str, Any]:
     """Write a model directory into the existing `folder`; returns its manifest.

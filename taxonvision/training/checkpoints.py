@@ -75,11 +75,9 @@ class Checkpoints:
         return self.folder / f"step-{step:010d}.npz"
 
 
-def write_values(
-    path: Path, variables: Sequence[keras.Variable], state: Mapping[str, Any]
-) -> None:
+def write_values(path: Path, variables: Sequence[keras.Variable], state: Mapping[str, Any]) -> None:
     """Write variables in their order, and a JSON state, as one file that is whole or not there."""
-    arrays = {f"{number:06d}": np.asarray(v) for number, v in enumerate(variables)}
+    arrays: dict[str, Any] = {f"{number:06d}": np.asarray(v) for number, v in enumerate(variables)}
     arrays[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     partial = path.with_suffix(".partial")
     try:

@@ -108,7 +108,8 @@ class FeatureFeed:
         """Features and their class ids int32 [b]."""
         size = self._order.batch
         for number in range(step, epochs * self.steps_per_epoch):
-            of_epoch, of_step = epoch + number // self.steps_per_epoch, number % self.steps_per_epoch
+            later, of_step = divmod(number, self.steps_per_epoch)
+            of_epoch = epoch + later
             positions = tf.range(of_step * size, (of_step + 1) * size, dtype=tf.int64)
             rows = self._order.numbers(tf.constant(of_epoch, tf.int64), positions).numpy()
             yield _taken(self._train, self._rows.numbers(of_epoch, rows))

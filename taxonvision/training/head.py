@@ -45,7 +45,7 @@ def fit_head(
     placement: Placement,
     notice: Notice,
     folder: Path,
-)  -> tuple[Head, Outcome]:
+) -> tuple[Head, Outcome]:
     """Fit a head from `start` on; returns it and what `Fit` brought.
 
     The features are standardised for the optimiser and the standardisation is folded into the

@@ -25,7 +25,7 @@ from taxonvision.training.optimizers import OptimizerOptions, make_optimizer
 from taxonvision.training.signals import Notice
 from taxonvision.training.stages import Stage
 from taxonvision.training.step import Loss, Mixer, Sums, TrainingStep, ValidationStep, of_chief
-from taxonvision.training.strategies import Placement
+from taxonvision.training.strategies import Placement, lost_worker
 
 _UNREAD = 1
 """Steps whose results are not waited for, so that a device always has the next one at hand."""
@@ -153,7 +153,9 @@ class Fit:
                 if not progress.stopped and progress.step < self._end(stage):
                     self._train(stage)
             kept = self._take_best()
-        except tf.errors.UnavailableError:
+        except tf.errors.OpError as error:
+            if not lost_worker(error):
+                raise
             raise RequeueError(
                 f"another worker was lost near step {progress.step} of {self._total}; "
                 "the same command goes on from the last checkpoint"
@@ -247,7 +249,7 @@ class Fit:
                 steps * batch,
                 f"epoch {epoch + 1} of {self._options.epochs}",
                 size=lambda _: batch,
-                note=lambda: f"loss {progress.epoch.mean_loss:.3f}",
+                note=lambda: f"loss {progress.epoch.mean_loss:.3f}" if progress.epoch.count else "",
                 closing=False,
             )
         for _ in numbers:

@@ -52,9 +52,7 @@ class Sums:
         return cls(*tensor.numpy().tolist())
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(
-            self.loss + other.loss, self.correct + other.correct, self.count + other.count
-        )
+        return Sums(self.loss + other.loss, self.correct + other.correct, self.count + other.count)
 
     @property
     def mean_loss(self) -> float:
@@ -176,7 +174,7 @@ class ValidationStep:
             rows: they are filled up to so many, so that all batches have the same shape.
         """
         missing = rows - len(labels)
-        weights = np.repeat(np.float32([1, 0]), [len(labels), missing])
+        weights = np.repeat(np.array([1, 0], np.float32), [len(labels), missing])
         padded = (_filled_up(tensor, missing) for tensor in (inputs, labels))
         return Sums.of(self._run(*on_replicas(self._placement, *padded, tf.constant(weights))))
 
@@ -189,9 +187,7 @@ def on_replicas(placement: Placement, *tensors: Any) -> tuple[Any, ...]:
 
     def share(tensor: Any) -> Any:
         def of_replica(context: Any) -> Any:
-            rows = part_of(
-                len(tensor), context.replica_id_in_sync_group % replicas, replicas
-            )
+            rows = part_of(len(tensor), context.replica_id_in_sync_group % replicas, replicas)
             return tensor[rows.start : rows.stop]
 
         return placement.strategy.experimental_distribute_values_from_function(of_replica)

@@ -91,8 +91,13 @@ def place(
     return _single(f"{'one GPU' if gpus else 'one CPU, no GPU'}, {found}")
 
 
-def check_possible(placement: Placement, batch_size: int, precision: str) -> None:
-    """UserError for what the strategy cannot do, before the first step."""
+def check_possible(
+    placement: Placement, batch_size: int, precision: str, *, mixes: bool = False
+) -> None:
+    """UserError for what the strategy cannot do, before the first step.
+
+    `mixes`: whether batches are mixed on the device (`training.mixing`).
+    """
     replicas = placement.replicas
     on_tpu = isinstance(placement.strategy, tf.distribute.TPUStrategy)
     if batch_size < replicas:
@@ -108,6 +113,11 @@ def check_possible(placement: Placement, batch_size: int, precision: str) -> Non
         )
     if on_tpu and precision == "mixed_float16":
         raise UserError("a TPU does not compute in float16; use --precision=mixed_bfloat16")
+    if on_tpu and mixes:
+        raise UserError(
+            "a TPU cannot mix batches: its compiler lacks operations of Keras's layers; "
+            "use --augment=standard"
+        )
 
 
 def lost_worker(error: Exception) -> bool:

@@ -41,7 +41,7 @@ from taxonvision.training.losses import Loss, LossOptions, make_loss
 from taxonvision.training.mixing import Mixing
 from taxonvision.training.network import Network, NetworkOptions, start_backbone
 from taxonvision.training.signals import Notice
-from taxonvision.training.strategies import Placement, place
+from taxonvision.training.strategies import Placement, check_possible, place
 from taxonvision.training.warm_start import WarmStart, read_warm_start
 
 _UNFINISHED_VERSION = "1"
@@ -109,9 +109,16 @@ def train(
         )
     with Notice() as notice:
         placement = place(options.strategy, options.tpu)
+        check_possible(
+            placement,
+            min(options.batch_size, len(photos)),
+            options.network.precision,
+            mixes=AUGMENTATIONS[options.augmentation].mixing.any,
+        )
         if placement.chief:
             say(placement.reason)
             _warn_of_untrained(examples, photos.class_ids)
+            _warn_of_options(options)
         with _folder(out, recipe, placement, overwrite=overwrite) as folder:
             if (folder / MANIFEST).exists():  # the last run was ended just before its end
                 return dict(read_json(folder / MANIFEST))
@@ -125,9 +132,7 @@ def train(
 
 
 @contextlib.contextmanager
-def _folder(
-    out: Path, recipe: Recipe, placement: Placement, *, overwrite: bool
-) -> Iterator[Path]:
+def _folder(out: Path, recipe: Recipe, placement: Placement, *, overwrite: bool) -> Iterator[Path]:
     """The folder of the unfinished model; the chief's becomes the model in the end."""
     if not placement.chief:
         yield partial_of(out)
@@ -156,7 +161,10 @@ class _Run:
         """Of a photograph."""
         examples, options = self.examples, self.options
         counts = seen_counts(self.photos.class_ids, len(examples.classes), options.sampling)
-        return make_loss(options.loss, counts, examples.classes, examples.taxonomy)
+        loss = make_loss(options.loss, counts, examples.classes, examples.taxonomy)
+        if options.loss.tree_smoothing and self.placement.chief:
+            say(f"a photograph's own class keeps {loss.kept:.0%} of its target, its kin the rest")
+        return loss
 
     def head(self, dimension: int) -> Head:
         """The head that training starts from."""
@@ -291,7 +299,9 @@ def _on_cpu() -> bool:
     return not tf.config.list_physical_devices("GPU")
 
 
-def _warm_start(options: TrainOptions, examples: Examples, placement: Placement) -> WarmStart | None:
+def _warm_start(
+    options: TrainOptions, examples: Examples, placement: Placement
+) -> WarmStart | None:
     if options.init_from is None:
         return None
     warm = read_warm_start(options.init_from)
@@ -301,6 +311,11 @@ def _warm_start(options: TrainOptions, examples: Examples, placement: Placement)
             f"of the {len(examples.classes)} taxa"
         )
     return warm
+
+
+def _warn_of_options(options: TrainOptions) -> None:
+    if options.loss.logit_adjustment and options.sampling.power == 0:
+        say("warning: all classes are seen alike, so that the logit adjustment changes nothing")
 
 
 def _warn_of_untrained(examples: Examples, class_ids: np.ndarray) -> None:

@@ -55,7 +55,10 @@ def read_warm_start(folder: Path) -> WarmStart:
     model = open_model(folder)
     try:
         backbone, kernel, bias = take_apart(model.load())
-        name, pretrained = model.manifest["backbone"]["name"], model.manifest["backbone"]["pretrained"]
+        name, pretrained = (
+            model.manifest["backbone"]["name"],
+            model.manifest["backbone"]["pretrained"],
+        )
     except (ValueError, KeyError) as error:
         raise UserError(f"{folder} cannot be started from: {reason_of(error)}") from None
     rows = {
