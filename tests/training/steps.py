@@ -84,7 +84,7 @@ def run(placement: Placement, name: str) -> dict[str, np.ndarray]:
     losses = [float(step(shared(images[i]), shared(labels[i]))) for i in range(STEPS)]
     variables = [*model.variables, *optimizer.variables]
     return {"losses": np.array(losses)} | {
-        f"{number}-{variable.name}": np.stack(
+        f"{number}{'-moving' if 'moving_' in variable.path else ''}": np.stack(
             [np.asarray(local) for local in strategy.experimental_local_results(variable.value)]
         )
         for number, variable in enumerate(variables)
