@@ -13,11 +13,14 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from taxonvision.errors import UserError
 from taxonvision.text import one_line
+
+T = TypeVar("T")
 
 # Below the ports that Linux gives to outgoing connections (32768 to 60999, see
 # /proc/sys/net/ipv4/ip_local_port_range): nobody holds one of these by chance.
@@ -74,8 +77,8 @@ def slurm_tasks(environment: Mapping[str, str] = os.environ) -> SlurmTasks | Non
     count = _number(environment, "SLURM_STEP_NUM_TASKS")
     if count <= 1:
         return None
-    hosts = _hosts(environment, "SLURM_STEP_NODELIST")
-    tasks = _tasks_per_node(environment, "SLURM_STEP_TASKS_PER_NODE")
+    hosts = _expanded(environment, "SLURM_STEP_NODELIST", expand_hosts)
+    tasks = _expanded(environment, "SLURM_STEP_TASKS_PER_NODE", expand_tasks_per_node)
     if len(tasks) != len(hosts) or sum(tasks) != count:
         raise UserError(
             f"SLURM's variables contradict each other: SLURM_STEP_NUM_TASKS is {count}, "
@@ -160,18 +163,12 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(value)
 
 
-def _hosts(environment: Mapping[str, str], name: str) -> list[str]:
+def _expanded(
+    environment: Mapping[str, str], name: str, expand: Callable[[str], list[T]]
+) -> list[T]:
     value = _value(environment, name)
     try:
-        return expand_hosts(value)
-    except ValueError as error:
-        raise UserError(f"{name} is {one_line(value)[:80]!r}: {error}") from None
-
-
-def _tasks_per_node(environment: Mapping[str, str], name: str) -> list[int]:
-    value = _value(environment, name)
-    try:
-        return expand_tasks_per_node(value)
+        return expand(value)
     except ValueError as error:
         raise UserError(f"{name} is {one_line(value)[:80]!r}: {error}") from None
 

@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ import pytest
 
 T = TypeVar("T")
 NODES = ("node2", "node10")  # sorted as text they stand the other way round
+_UNFINISHED = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED"}
 _DAEMONS = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "scancel", "sinfo")
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
@@ -90,6 +92,11 @@ class Job:
         return self.fields["JobState"]
 
     @property
+    def unfinished(self) -> bool:
+        """Whether it waits, runs or is about to run again."""
+        return self.state in _UNFINISHED
+
+    @property
     def restarts(self) -> int:
         return int(self.fields["Restarts"])
 
@@ -127,7 +134,7 @@ class SlurmCluster:
 
         def ended() -> Job | None:
             job = self.job(number)
-            return None if job.state in _UNFINISHED else job
+            return None if job.unfinished else job
 
         return eventually(ended, seconds, f"the end of job {number}")
 
@@ -137,11 +144,8 @@ class SlurmCluster:
         return "\n".join(f"== {log.name}\n{log.read_text()[-3000:]}" for log in logs)
 
 
-_UNFINISHED = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED"}
-
-
-@pytest.fixture(scope="session")
-def slurm_cluster() -> Iterator[SlurmCluster]:
+@pytest.fixture(scope="session", name="slurm_cluster")
+def start_slurm_cluster() -> Iterator[SlurmCluster]:
     """A SLURM of two nodes, stopped with all that runs in it when the tests end.
 
     Without the Debian packages the tests that ask for it are skipped, but fail where CI is set.
@@ -158,10 +162,11 @@ def slurm_cluster() -> Iterator[SlurmCluster]:
         configuration = _configure(folder, munge_socket)
         # What an outer SLURM or an earlier step said of itself must not be taken for this one's.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "SBATCH"))}
-        environment |= {"SLURM_CONF": str(configuration), "PATH": _PATH}
+        commands = os.pathsep.join((str(Path(sys.executable).parent), _PATH))  # taxonvision's first
+        environment |= {"SLURM_CONF": str(configuration), "PATH": commands}
         cluster = SlurmCluster(folder, environment)
-        commands = [["slurmctld", "-D"], *(["slurmd", "-D", "-N", node] for node in NODES)]
-        _await_nodes(cluster, [_start(each, folder, environment, stack) for each in commands])
+        daemons = [["slurmctld", "-D"], *(["slurmd", "-D", "-N", node] for node in NODES)]
+        _await_nodes(cluster, [_start(each, folder, environment, stack) for each in daemons])
         stack.callback(_end_jobs, cluster)  # before the daemons are stopped
         yield cluster
 
