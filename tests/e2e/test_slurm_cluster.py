@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import socket
 import sys
@@ -96,6 +97,50 @@ PARTS = st.one_of(
 def test_node_lists_are_expanded_as_by_slurm(slurm_cluster, parts):
     done = slurm_cluster.run("scontrol", "show", "hostnames", ",".join(parts))
     assert expand_hosts(",".join(parts)) == done.stdout.split(), done.stderr
+
+
+STAND_IN = """#!/bin/bash
+trap 'touch told-$SLURM_PROCID; exit 85' USR1 TERM
+echo waiting
+while true; do read -rt 0.1 <> <(:); done
+"""
+
+
+@pytest.fixture
+def pretend(slurm_cluster, tmp_path):
+    """Submits the template with a stand-in for taxonvision that waits to be told to stop."""
+    commands, log = tmp_path / "bin", tmp_path / "job.log"
+    commands.mkdir()
+    program = commands / "taxonvision"
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+
+    def pretend(**variables: str) -> tuple[str, Path]:
+        path = os.pathsep.join((str(commands), slurm_cluster.environment["PATH"]))
+        number = slurm_cluster.submit(
+            f"--output={log}", TEMPLATE, cwd=tmp_path,
+            variables={"CATALOG": "catalog", "OUT": "model", "PATH": path, **variables},
+        )  # fmt: skip
+        eventually(lambda: log.exists() and log.read_text().count("waiting") == 2, 60, "two tasks")
+        return number, log
+
+    return pretend
+
+
+def test_a_cancelled_job_is_not_requeued(slurm_cluster, pretend, tmp_path):
+    number, _ = pretend()
+    slurm_cluster.run("scancel", number)
+    job = slurm_cluster.wait_for(number, 60)
+    assert (job.state, job.restarts) == ("CANCELLED", 0)
+    assert {path.name for path in tmp_path.glob("told-*")} == {"told-0", "told-1"}
+
+
+def test_a_job_is_requeued_only_so_often(slurm_cluster, pretend):
+    number, log = pretend(MAX_RESTARTS="0")
+    slurm_cluster.run("scancel", "--signal=USR1", number)
+    job = slurm_cluster.wait_for(number, 60)
+    assert (job.state, job.fields["ExitCode"], job.restarts) == ("FAILED", "85:0", 0)
+    assert "restarted 0 times, not requeued again" in log.read_text()
 
 
 def test_a_job_told_to_stop_is_requeued_and_goes_on_to_the_model(
