@@ -71,6 +71,13 @@ def _define_what(values: flags.FlagValues) -> None:
         upper_bound=1.0,
         flag_values=values,
     )
+    flags.DEFINE_bool(
+        "freeze_batch_norm",
+        None,
+        "keep the statistics, scales and offsets of batch normalisation; by default where training "
+        "starts from weights. Millions of photographs are better off without",
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "image_size",
         0,
@@ -268,6 +275,7 @@ def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:
                 image_size=values.image_size or None,
                 precision=values.precision,
                 top_share=values.top_share,
+                frozen_batch_norm=values.freeze_batch_norm,
             ),
             fit=FitOptions(
                 stages=parse_stages(values.train, given("epochs", 40 if head else 20)),

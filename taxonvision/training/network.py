@@ -30,6 +30,9 @@ class NetworkOptions:
         image_size: side of the input in pixels; None: the backbone's own.
         precision: one of `PRECISIONS`.
         top_share: which share of the backbone's layers `top_blocks` trains.
+        frozen_batch_norm: leave batch normalisation as it is, with the statistics it has; None: if
+            training starts from weights. A few thousand photographs are of another kind than those
+            of ImageNet but too few to make up for statistics that jump to their own.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -37,6 +40,7 @@ class NetworkOptions:
     image_size: int | None = None
     precision: str = "float32"
     top_share: float = 0.3
+    frozen_batch_norm: bool | None = None
 
 
 def start_backbone(options: NetworkOptions, warm: WarmStart | None) -> Backbone:
@@ -74,6 +78,7 @@ class Network:
     ) -> None:
         """The head that training starts from is asked for with the number of features."""
         self._options = options
+        self._starts_from_weights = warm is not None or options.pretrained
         keras.config.set_dtype_policy(options.precision)
         try:
             with placement.strategy.scope():
@@ -87,7 +92,13 @@ class Network:
 
     def freeze(self, trained: str) -> None:
         """Make trainable what a stage trains; the head always is."""
-        set_trainable(self.backbone.model, trained, self._options.top_share)
+        frozen = self._options.frozen_batch_norm
+        set_trainable(
+            self.backbone.model,
+            trained,
+            self._options.top_share,
+            frozen_batch_norm=self._starts_from_weights if frozen is None else frozen,
+        )
 
     def finished(self) -> keras.Model:
         """A copy in float32 on this device, from photographs to probabilities [N, C]."""

@@ -90,15 +90,15 @@ def slurm_tasks(environment: Mapping[str, str] = os.environ) -> SlurmTasks | Non
     if count > _PORTS or rank >= count:
         raise UserError(f"SLURM_PROCID is {rank} of {count} tasks, which cannot be")
     node_of = [node for node, here in enumerate(tasks) for _ in range(here)]
-    node = node_of[rank]
-    _check_distribution(environment, hosts[node], node_of.index(node), tasks[node])
+    own = node_of[rank]
+    _check_distribution(environment, hosts[own], node_of.index(own), tasks[own])
     first = _first_port(environment)
     machines = _addresses(hosts, environment)
     addresses = tuple(
-        f"{machines[hosts[node]]}:{_FIRST_PORT + (first + rank) % _PORTS}"
-        for rank, node in enumerate(node_of)
+        f"{machines[hosts[node]]}:{_FIRST_PORT + (first + number) % _PORTS}"
+        for number, node in enumerate(node_of)
     )
-    return SlurmTasks(addresses, rank, local_rank, tasks[node])
+    return SlurmTasks(addresses, rank, local_rank, tasks[own])
 
 
 def expand_hosts(text: str) -> list[str]:
@@ -178,14 +178,15 @@ def _check_distribution(
 ) -> None:
     """UserError unless this node holds the ranks that one node after the other would give it.
 
-    SLURM_GTIDS are all ranks of the node, so that most tasks see it, not only those elsewhere.
+    SLURM_GTIDS are all ranks of the node: with them the first task of a node sees it too.
     """
-    ranks = environment.get("SLURM_GTIDS", "")
+    node = _value(environment, "SLURMD_NODENAME")
     expected = ",".join(str(first_rank + number) for number in range(here))
-    if _value(environment, "SLURMD_NODENAME") != host or (ranks and ranks != expected):
+    ranks = environment.get("SLURM_GTIDS", "")
+    if node != host or (ranks and ranks != expected):
         raise UserError(
-            f"rank {environment['SLURM_PROCID']} runs on {environment['SLURMD_NODENAME']} but "
-            f"would be on {host} if ranks filled one node after the other; add "
+            f"SLURM runs rank {ranks or environment['SLURM_PROCID']} on {one_line(node)}, but "
+            f"ranks must fill one node after the other ({expected} on {host}); add "
             "--distribution=block to srun"
         )
 
@@ -194,7 +195,7 @@ def _first_port(environment: Mapping[str, str]) -> int:
     """Where the ports of this step begin, counted from `_FIRST_PORT`.
 
     Jobs that share a node mostly have numbers close to each other: up to 175 apart, and with up to
-    128 tasks each, they never clash. Steps of one job lie far from each other and from these.
+    128 tasks each, they never clash. A job's next step begins half of all ports further on.
     """
     job, step = _number(environment, "SLURM_JOB_ID"), _number(environment, "SLURM_STEP_ID")
     return (job + step * (_JOBS // 2 + 1)) % _JOBS * _PORTS_A_JOB

@@ -55,7 +55,9 @@ def parse_stages(text: str, epochs: int) -> list[Stage]:
     return stages
 
 
-def set_trainable(backbone: keras.Model, trained: str, top_share: float) -> None:
+def set_trainable(
+    backbone: keras.Model, trained: str, top_share: float, *, frozen_batch_norm: bool
+) -> None:
     """Freeze the layers of the backbone that are not trained.
 
     Frozen batch normalisation uses its stored statistics and leaves them as they are.
@@ -65,12 +67,14 @@ def set_trainable(backbone: keras.Model, trained: str, top_share: float) -> None
         trained: one of `TRAINED`.
         top_share: for `top_blocks`, which share of the layers that have weights is trained,
             counted from the top.
+        frozen_batch_norm: leave all batch normalisation as it is.
     """
     layers = list(_with_weights(backbone))
     kept = {"head": 0, "top_blocks": max(1, round(top_share * len(layers))), "all": len(layers)}
     backbone.trainable = True
     for number, layer in enumerate(reversed(layers)):
-        layer.trainable = number < kept[trained]
+        normalises = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = number < kept[trained] and not (normalises and frozen_batch_norm)
 
 
 def _with_weights(layer: keras.Layer) -> Iterator[keras.Layer]:
