@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ from taxonvision.training.optimizers import OptimizerOptions, make_optimizer
 from taxonvision.training.signals import Notice
 from taxonvision.training.stages import Stage
 from taxonvision.training.step import Loss, Mixer, Sums, TrainingStep, ValidationStep, of_chief
-from taxonvision.training.strategies import Placement, lost_worker
+from taxonvision.training.strategies import Placement
 
 _UNREAD = 1
 """Steps whose results are not waited for, so that a device always has the next one at hand."""
@@ -142,7 +142,7 @@ class Fit:
         """Train to the end; the network then has the weights to keep.
 
         Raises:
-            RequeueError: told to stop, or a worker was lost; the same command goes on.
+            RequeueError: told to stop; the same command goes on.
             UserError: the loss is no longer finite, a photograph cannot be read, or a checkpoint
                 cannot be written. The last checkpoint is kept in either case.
         """
@@ -153,13 +153,6 @@ class Fit:
                 if not progress.stopped and progress.step < self._end(stage):
                     self._train(stage)
             kept = self._take_best()
-        except tf.errors.OpError as error:
-            if not lost_worker(error):
-                raise
-            raise RequeueError(
-                f"another worker was lost near step {progress.step} of {self._total}; "
-                "the same command goes on from the last checkpoint"
-            ) from None
         finally:
             self._journal.close()
         return Outcome(progress.history, progress.history[kept])
@@ -195,18 +188,23 @@ class Fit:
         step = TrainingStep(
             self._placement, self._network, optimizer, self._loss, self._mix, feed.batch_size
         )
-        epoch, first = divmod(progress.step, feed.steps_per_epoch)
+        epoch = len(progress.history)
+        first = progress.step - epoch * feed.steps_per_epoch
         last = stage.first_epoch + stage.epochs
         with feed.naming_faults():
             batches = iter(feed.training(epoch, first, last - epoch))
             while epoch < last and not progress.stopped:
-                steps = feed.steps_per_epoch - first
-                start = time.monotonic()
-                self._epoch(step, optimizer, variables, batches, epoch, steps)
-                speed = steps * feed.batch_size / (time.monotonic() - start)
+                start, before = time.monotonic(), progress.step
+                self._epoch(step, optimizer, variables, batches, epoch)
+                photographs = (progress.step - before) * feed.batch_size
+                speed = photographs / (time.monotonic() - start)
                 with self._averaged(optimizer):
-                    self._close_epoch(stage, epoch, speed)
-                epoch, first = epoch + 1, 0
+                    validation = self._validation()
+                    if validation is not None:
+                        self._close_epoch(stage, epoch, validation, speed)
+                if validation is None:
+                    self._leave(variables)
+                epoch += 1
                 if epoch < last and not progress.stopped:
                     self._checkpoint(variables)
         if self._options.optimizer.ema:
@@ -221,10 +219,10 @@ class Fit:
         variables: Sequence[keras.Variable],
         batches: Iterator[tuple[Any, Any]],
         epoch: int,
-        steps: int,
     ) -> None:
-        """Train `steps` batches, what is left of an epoch."""
+        """Train what is left of an epoch."""
         progress, batch = self._progress, self._feed.batch_size
+        steps = (epoch + 1) * self._feed.steps_per_epoch - progress.step
         unread: deque[tf.Tensor] = deque()
         stop = False
 
@@ -256,14 +254,13 @@ class Fit:
             unread.append(step(*next(batches), progress.step, self._notice.given))
             progress.step += 1
             read_all_but(_UNREAD)
-            if stop or progress.step % self._options.checkpoint_steps == 0:
+            due = progress.step % self._options.checkpoint_steps == 0
+            if stop or due:
                 read_all_but(0)
-                self._checkpoint(variables)
             if stop:
-                raise RequeueError(
-                    f"step {progress.step} of {self._total}: checkpointed, exiting with 85 "
-                    "to be requeued"
-                )
+                self._leave(variables)
+            if due:
+                self._checkpoint(variables)
         read_all_but(0)
 
     @contextmanager
@@ -277,8 +274,18 @@ class Fit:
         for variable, value in zip(trained, kept, strict=True):
             variable.assign(value)
 
-    def _close_epoch(self, stage: Stage, epoch: int, speed: float) -> None:
-        """Validate, note what the epoch brought, and whether it is the best or one too many."""
+    def _validation(self) -> Sums | None:
+        """How the validation photographs are named; None when a process was told to stop."""
+        sums = Sums()
+        for inputs, labels in self._feed.validation():
+            rows = self._feed.validation_rows
+            sums += self._validate(inputs, labels, rows, self._notice.given)
+            if sums.stops:
+                return None
+        return sums
+
+    def _close_epoch(self, stage: Stage, epoch: int, sums: Sums, speed: float) -> None:
+        """Note what an epoch brought, and whether it is the best or one too many."""
         progress, options = self._progress, self._options
         row: dict[str, Any] = {
             "epoch": epoch + 1,
@@ -287,15 +294,13 @@ class Fit:
             "loss": progress.epoch.mean_loss,
             "accuracy": progress.epoch.accuracy,
         }
-        sums = Sums()
-        for inputs, labels in self._feed.validation():
-            sums += self._validate(inputs, labels, self._feed.validation_rows)
         if sums.count:
             row |= {"val_loss": sums.mean_loss, "val_accuracy": sums.accuracy}
-        progress.history.append(row | {"photographs_per_second": round(speed, 1)})
+        row["photographs_per_second"] = round(speed, 1)
+        progress.history.append(row)
         progress.epoch = Sums()
-        epochs_left = options.epochs - epoch - 1
-        seconds_left = epochs_left * self._feed.steps_per_epoch * self._feed.batch_size / speed
+        photographs_left = (self._total - progress.step) * self._feed.batch_size
+        seconds_left = photographs_left / speed if speed else 0
         self._journal.epoch(progress.history, options.epochs, seconds_left)
         if options.early_stopping and sums.mean_loss < progress.best_loss:
             progress.best_loss, progress.best_epoch = sums.mean_loss, epoch
@@ -319,6 +324,14 @@ class Fit:
         if self._placement.chief:
             say(f"the weights of epoch {progress.best_epoch + 1}, the best, are kept")
         return progress.best_epoch
+
+    def _leave(self, variables: Sequence[keras.Variable]) -> NoReturn:
+        """Checkpoint and end, since a process was told to stop."""
+        self._checkpoint(variables)
+        raise RequeueError(
+            f"step {self._progress.step} of {self._total}: checkpointed, exiting with 85 "
+            "to be requeued"
+        )
 
     def _checkpoint(self, variables: Sequence[keras.Variable]) -> None:
         if self._placement.chief:

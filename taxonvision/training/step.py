@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from taxonvision.dataset.order import part_of
@@ -48,11 +47,16 @@ class Sums:
 
     @classmethod
     def of(cls, tensor: tf.Tensor) -> Sums:
-        """The sums in a tensor float32 [4] or [3]; waits until it has been computed."""
+        """The sums in a tensor float32 [4]; waits until it has been computed."""
         return cls(*tensor.numpy().tolist())
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(self.loss + other.loss, self.correct + other.correct, self.count + other.count)
+        return Sums(
+            self.loss + other.loss,
+            self.correct + other.correct,
+            self.count + other.count,
+            self.stops + other.stops,
+        )
 
     @property
     def mean_loss(self) -> float:
@@ -145,7 +149,7 @@ class ValidationStep:
         self._placement = placement
         strategy = placement.strategy
 
-        def replica_step(inputs: Any, labels: Any, weights: Any) -> Any:
+        def replica_step(inputs: Any, labels: Any, weights: Any, stop: Any) -> Any:
             logits = network(tf.cast(inputs, tf.float32), training=False)
             logits = tf.cast(logits, tf.float32)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -155,28 +159,31 @@ class ValidationStep:
                     tf.reduce_sum(losses * weights),
                     tf.reduce_sum(hits * weights),
                     tf.reduce_sum(weights),
+                    stop,
                 ]
             )
 
         @tf.function
-        def run(inputs: Any, labels: Any, weights: Any) -> Any:
-            each = strategy.run(replica_step, args=(inputs, labels, weights))
+        def run(inputs: Any, labels: Any, weights: Any, stop: Any) -> Any:
+            each = strategy.run(replica_step, args=(inputs, labels, weights, stop))
             return strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
 
         self._run = run
 
-    def __call__(self, inputs: Any, labels: Any, rows: int) -> Sums:
+    def __call__(self, inputs: Any, labels: Any, rows: int, stop: bool) -> Sums:
         """The sums over this worker's part of a batch and those of all others.
 
         Args:
             inputs: [b, ...], pixels uint8 or features float32, b up to `rows`.
             labels: class ids int32 [b].
             rows: they are filled up to so many, so that all batches have the same shape.
+            stop: whether this process was told to stop; all workers learn of it.
         """
         missing = rows - len(labels)
-        weights = np.repeat(np.array([1, 0], np.float32), [len(labels), missing])
-        padded = (_filled_up(tensor, missing) for tensor in (inputs, labels))
-        return Sums.of(self._run(*on_replicas(self._placement, *padded, tf.constant(weights))))
+        ones = tf.ones(len(labels))
+        filled_up = (_filled_up(tensor, missing) for tensor in (inputs, labels, ones))
+        shares = on_replicas(self._placement, *filled_up)
+        return Sums.of(self._run(*shares, tf.constant(float(stop))))
 
 
 def on_replicas(placement: Placement, *tensors: Any) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from taxonvision.catalog.examples import Examples, LabelledPhotos, warn_if_shrun
 from taxonvision.dataset.balance import Sampling, seen_counts
 from taxonvision.dataset.batches import Batches, BatchOptions
 from taxonvision.dataset.stored import stored_photos
-from taxonvision.errors import UserError
+from taxonvision.errors import RequeueError, UserError
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.models.backbones import Backbone
 from taxonvision.models.classifier import assemble
@@ -41,7 +41,7 @@ from taxonvision.training.losses import Loss, LossOptions, make_loss
 from taxonvision.training.mixing import Mixing
 from taxonvision.training.network import Network, NetworkOptions, start_backbone
 from taxonvision.training.signals import Notice
-from taxonvision.training.strategies import Placement, check_possible, place
+from taxonvision.training.strategies import Placement, check_possible, lost_worker, place
 from taxonvision.training.warm_start import WarmStart, read_warm_start
 
 _UNFINISHED_VERSION = "1"
@@ -107,28 +107,35 @@ def train(
             f"{examples.folder} has {len(examples.classes)} classes and {len(photos)} photographs "
             "in the split train; training needs two classes and photographs"
         )
-    with Notice() as notice:
-        placement = place(options.strategy, options.tpu)
-        check_possible(
-            placement,
-            min(options.batch_size, len(photos)),
-            options.network.precision,
-            mixes=AUGMENTATIONS[options.augmentation].mixing.any,
-        )
+    placement = place(options.strategy, options.tpu)
+    _refuse(options, examples, len(photos), placement)
+    if placement.chief:
+        say(placement.reason)
+        _warn(options, examples, photos.class_ids)
+    folders = _folder(out, recipe, placement, overwrite=overwrite)
+    with Notice() as notice, _lost_workers_told(), folders as folder:
+        if (folder / MANIFEST).exists():  # the last run was ended just before its end
+            return dict(read_json(folder / MANIFEST))
+        warm = _warm_start(options, examples, placement)
+        run = _Run(examples, photos, options, placement, notice, folder, warm)
+        manifest = _train(run, recipe)
         if placement.chief:
-            say(placement.reason)
-            _warn_of_untrained(examples, photos.class_ids)
-            _warn_of_options(options)
-        with _folder(out, recipe, placement, overwrite=overwrite) as folder:
-            if (folder / MANIFEST).exists():  # the last run was ended just before its end
-                return dict(read_json(folder / MANIFEST))
-            warm = _warm_start(options, examples, placement)
-            run = _Run(examples, photos, options, placement, notice, folder, warm)
-            manifest = _train(run, recipe)
-            if placement.chief:
-                for name in (_CHECKPOINTS, _FEATURES):
-                    shutil.rmtree(folder / name, ignore_errors=True)
-            return manifest
+            for name in (_CHECKPOINTS, _FEATURES):
+                shutil.rmtree(folder / name, ignore_errors=True)
+        return manifest
+
+
+@contextlib.contextmanager
+def _lost_workers_told() -> Iterator[None]:
+    """A step or a variable of several processes fails in the block as one of them is lost."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not lost_worker(error):
+            raise
+        raise RequeueError(
+            "another worker was lost; the same command goes on from the last checkpoint"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -313,12 +320,26 @@ def _warm_start(
     return warm
 
 
-def _warn_of_options(options: TrainOptions) -> None:
+def _refuse(
+    options: TrainOptions, examples: Examples, photographs: int, placement: Placement
+) -> None:
+    """UserError for what cannot be done, before anything is built."""
+    check_possible(
+        placement,
+        min(options.batch_size, photographs),
+        options.network.precision,
+        mixes=AUGMENTATIONS[options.augmentation].mixing.any,
+    )
+    if options.fit.early_stopping and not examples.manifest["counts"]["val"]:
+        raise UserError(
+            f"{examples.folder} has no photographs in the split val, which --early_stopping needs"
+        )
+
+
+def _warn(options: TrainOptions, examples: Examples, class_ids: np.ndarray) -> None:
+    """Say what will come out otherwise than one may think."""
     if options.loss.logit_adjustment and options.sampling.power == 0:
         say("warning: all classes are seen alike, so that the logit adjustment changes nothing")
-
-
-def _warn_of_untrained(examples: Examples, class_ids: np.ndarray) -> None:
     trained = set(class_ids.tolist())
     untrained = [c.name for c in examples.classes if c.class_id not in trained]
     if untrained:
