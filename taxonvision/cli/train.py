@@ -253,7 +253,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:
     from taxonvision.dataset.balance import Sampling
-    from taxonvision.training.loop import FitOptions
+    from taxonvision.training.fit_state import FitOptions
     from taxonvision.training.losses import LossOptions
     from taxonvision.training.network import NetworkOptions
     from taxonvision.training.optimizers import OptimizerOptions

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from taxonvision.training.feeds import FeatureFeed
-from taxonvision.training.loop import Fit, FitOptions, Outcome
+from taxonvision.training.fit_state import FitOptions, Outcome
+from taxonvision.training.loop import Fit
 from taxonvision.training.signals import Notice
 from taxonvision.training.step import Loss
 from taxonvision.training.strategies import Placement

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from taxonvision.progress import say
@@ -26,14 +25,17 @@ class Journal:
         )
         self._writes = writes
 
-    def step(self, number: int, sums: Sums, optimizer: keras.optimizers.Optimizer) -> None:
-        """Note what a step brought."""
+    def step(self, number: int, sums: Sums, learning_rate: Callable[[], float]) -> None:
+        """Note what a step brought; the rate is asked for only where it is written."""
+        if not self._writes:
+            return
         with self._writer.as_default(number):
             tf.summary.scalar("loss", sums.mean_loss)
             tf.summary.scalar("accuracy", sums.accuracy)
+            tf.summary.scalar("learning_rate", learning_rate())
 
     def photographs(self, images: tf.Tensor) -> None:
-        """Show photographs [n, S, S, 3], 0 to 255, as the network sees them in training."""
+        """Show photographs float32 [n, S, S, 3], 0 to 255, as the network sees them in training."""
         with self._writer.as_default(0):
             tf.summary.image("augmented", tf.cast(images, tf.uint8), max_outputs=len(images))
 

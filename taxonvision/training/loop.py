@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,84 +21,37 @@ from taxonvision.errors import RequeueError, UserError
 from taxonvision.progress import say, track
 from taxonvision.training.checkpoints import Checkpoints, read_values, write_values
 from taxonvision.training.feeds import Feed
+from taxonvision.training.fit_state import FitOptions, Outcome, Progress
 from taxonvision.training.journal import Journal
-from taxonvision.training.optimizers import OptimizerOptions, make_optimizer
+from taxonvision.training.optimizers import make_optimizer, make_schedule
 from taxonvision.training.signals import Notice
 from taxonvision.training.stages import Stage
 from taxonvision.training.step import Loss, Mixer, Sums, TrainingStep, ValidationStep, of_chief
 from taxonvision.training.strategies import Placement
 
+_SHOWN = 16
+"""Photographs shown as they are trained on."""
 _UNREAD = 1
 """Steps whose results are not waited for, so that a device always has the next one at hand."""
 
 
 @dataclass(frozen=True)
-class FitOptions:
-    """How a network is fitted.
+class _Active:
+    """What the stage that is being trained has of its own.
 
     Attributes:
-        stages: which layers are trained when.
-        optimizer: begins anew in every stage.
-        float16: scale the loss, for layers that compute in float16.
-        checkpoint_steps: steps between two checkpoints; there is one at the end of each epoch too.
-        early_stopping: stop when the validation loss has not fallen for so many epochs, and end
-            with the weights of the best; 0: never.
+        step: changes the weights.
+        batches: what is left of its batches.
+        optimizer: changes the trainable weights.
+        variables: all that a checkpoint within the stage holds.
+        learning_rate: by step of the run.
     """
 
-    stages: Sequence[Stage]
-    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
-    float16: bool = False
-    checkpoint_steps: int = 500
-    early_stopping: int = 0
-
-    @property
-    def epochs(self) -> int:
-        """Of all stages together."""
-        return sum(stage.epochs for stage in self.stages)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run brought.
-
-    Attributes:
-        history: one mapping an epoch: epoch, trained, step, loss, accuracy, where there are
-            validation photographs val_loss and val_accuracy, photographs_per_second.
-        kept: that of the epoch whose weights were kept.
-    """
-
-    history: list[dict[str, Any]]
-    kept: dict[str, Any]
-
-
-@dataclass
-class _Progress:
-    """Where training is: what a checkpoint holds beside the weights.
-
-    Attributes:
-        step: steps done.
-        epoch: what the steps of the present epoch add up to.
-        history: the epochs done.
-        best_loss: the lowest validation loss.
-        best_epoch: when it was, from 0 on; -1: not yet.
-        between_stages: no stage's optimiser is in use.
-        stopped: the validation loss has not fallen for long enough.
-    """
-
-    step: int = 0
-    epoch: Sums = field(default_factory=Sums)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_loss: float = math.inf
-    best_epoch: int = -1
-    between_stages: bool = False
-    stopped: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    def take(self, state: Mapping[str, Any]) -> None:
-        """Become what `as_json` was."""
-        vars(self).update({**state, "epoch": Sums(**state["epoch"])})
+    step: TrainingStep
+    batches: Iterator[tuple[Any, Any]]
+    optimizer: keras.optimizers.Optimizer
+    variables: Sequence[keras.Variable]
+    learning_rate: Callable[[int], float]
 
 
 class Fit:
@@ -135,7 +89,7 @@ class Fit:
         self._best = folder / "checkpoints" / "best.npz"
         self._journal = Journal(folder, writes=placement.chief)
         self._validate = ValidationStep(placement, network)
-        self._progress = _Progress()
+        self._progress = Progress()
         self._total = options.epochs * feed.steps_per_epoch
 
     def run(self) -> Outcome:
@@ -150,7 +104,7 @@ class Fit:
         try:
             self._find_place()
             for stage in self._options.stages:
-                if not progress.stopped and progress.step < self._end(stage):
+                if not progress.stopped and len(progress.history) < stage.end:
                     self._train(stage)
             kept = self._take_best()
         finally:
@@ -171,15 +125,35 @@ class Fit:
 
     def _train(self, stage: Stage) -> None:
         """Train what a stage trains, from where the run is in it to the stage's end."""
-        feed, progress = self._feed, self._progress
+        progress, feed = self._progress, self._feed
         self._freeze(stage.trained)
+        with feed.naming_faults():
+            active = self._start(stage)
+            while len(progress.history) < stage.end and not progress.stopped:
+                start, before = time.monotonic(), progress.step
+                self._epoch(active)
+                photographs = (progress.step - before) * feed.batch_size
+                speed = photographs / (time.monotonic() - start)
+                with self._averaged(active.optimizer):
+                    validation = self._validation()
+                    if validation is not None:
+                        self._close_epoch(stage, validation, speed)
+                if validation is None:
+                    self._leave(active)
+                if len(progress.history) < stage.end and not progress.stopped:
+                    self._checkpoint(active.variables)
+        if self._options.optimizer.ema:
+            active.optimizer.finalize_variable_values(self._network.trainable_variables)
+        progress.between_stages = True
+        self._checkpoint(self._variables)
+
+    def _start(self, stage: Stage) -> _Active:
+        """Make a stage ready at the step where the run is."""
+        feed, progress, options = self._feed, self._progress, self._options
+        steps = stage.epochs * feed.steps_per_epoch
+        schedule = make_schedule(options.optimizer, feed.batch_size, steps)
         with self._placement.strategy.scope():
-            optimizer = make_optimizer(
-                self._options.optimizer,
-                feed.batch_size,
-                stage.epochs * feed.steps_per_epoch,
-                float16=self._options.float16,
-            )
+            optimizer = make_optimizer(options.optimizer, schedule, float16=options.float16)
             optimizer.build(self._network.trainable_variables)
         variables = [*self._variables, *optimizer.variables]
         if progress.step and not progress.between_stages:
@@ -189,79 +163,72 @@ class Fit:
             self._placement, self._network, optimizer, self._loss, self._mix, feed.batch_size
         )
         epoch = len(progress.history)
-        first = progress.step - epoch * feed.steps_per_epoch
-        last = stage.first_epoch + stage.epochs
-        with feed.naming_faults():
-            batches = iter(feed.training(epoch, first, last - epoch))
-            while epoch < last and not progress.stopped:
-                start, before = time.monotonic(), progress.step
-                self._epoch(step, optimizer, variables, batches, epoch)
-                photographs = (progress.step - before) * feed.batch_size
-                speed = photographs / (time.monotonic() - start)
-                with self._averaged(optimizer):
-                    validation = self._validation()
-                    if validation is not None:
-                        self._close_epoch(stage, epoch, validation, speed)
-                if validation is None:
-                    self._leave(variables)
-                epoch += 1
-                if epoch < last and not progress.stopped:
-                    self._checkpoint(variables)
-        if self._options.optimizer.ema:
-            optimizer.finalize_variable_values(self._network.trainable_variables)
-        progress.between_stages = True
-        self._checkpoint(self._variables)
+        in_epoch = progress.step - epoch * feed.steps_per_epoch
+        batches = iter(feed.training(epoch, in_epoch, stage.end - epoch))
+        first = stage.first_epoch * feed.steps_per_epoch
+        return _Active(step, batches, optimizer, variables, lambda n: float(schedule(n - first)))
 
-    def _epoch(
-        self,
-        step: TrainingStep,
-        optimizer: keras.optimizers.Optimizer,
-        variables: Sequence[keras.Variable],
-        batches: Iterator[tuple[Any, Any]],
-        epoch: int,
-    ) -> None:
+    def _epoch(self, active: _Active) -> None:
         """Train what is left of an epoch."""
-        progress, batch = self._progress, self._feed.batch_size
-        steps = (epoch + 1) * self._feed.steps_per_epoch - progress.step
-        unread: deque[tf.Tensor] = deque()
-        stop = False
-
-        def read_all_but(kept: int) -> None:
-            nonlocal stop
-            while len(unread) > kept:
-                number = progress.step - len(unread)
-                sums = Sums.of(unread.popleft())
-                if not math.isfinite(sums.loss):
-                    raise UserError(
-                        f"the loss is {sums.loss} at step {number}; the last checkpoint is kept "
-                        f"in {self._checkpoints.folder}: try a lower --learning_rate"
-                    )
-                progress.epoch += sums
-                stop = stop or sums.stops > 0
-                self._journal.step(number, sums, optimizer)
-
-        numbers: Iterable[int] = range(steps)
-        if self._placement.chief:
-            numbers = track(
-                numbers,
-                steps * batch,
-                f"epoch {epoch + 1} of {self._options.epochs}",
-                size=lambda _: batch,
-                note=lambda: f"loss {progress.epoch.mean_loss:.3f}" if progress.epoch.count else "",
-                closing=False,
-            )
-        for _ in numbers:
-            unread.append(step(*next(batches), progress.step, self._notice.given))
+        progress, unread = self._progress, deque[tf.Tensor]()
+        for inputs, labels in self._rest_of_epoch(active):
+            if not progress.step and self._placement.chief:
+                self._show(inputs, labels)
+            unread.append(active.step(inputs, labels, progress.step, self._notice.given))
             progress.step += 1
-            read_all_but(_UNREAD)
             due = progress.step % self._options.checkpoint_steps == 0
+            stop = self._read(active, unread, _UNREAD)
             if stop or due:
-                read_all_but(0)
+                stop = self._read(active, unread, 0) or stop
             if stop:
-                self._leave(variables)
+                self._leave(active)
             if due:
-                self._checkpoint(variables)
-        read_all_but(0)
+                self._checkpoint(active.variables)
+        if self._read(active, unread, 0):
+            self._leave(active)
+
+    def _rest_of_epoch(self, active: _Active) -> Iterator[tuple[Any, Any]]:
+        """The batches that are left of an epoch; the chief shows how far it is."""
+        progress, batch = self._progress, self._feed.batch_size
+        epoch = len(progress.history) + 1
+        count = epoch * self._feed.steps_per_epoch - progress.step
+        batches = itertools.islice(active.batches, count)
+        if not self._placement.chief:
+            return batches
+        return track(
+            batches,
+            count * batch,
+            f"epoch {epoch} of {self._options.epochs}",
+            size=lambda _: batch,
+            note=lambda: f"loss {progress.epoch.mean_loss:.3f}" if progress.epoch.count else "",
+            closing=False,
+        )
+
+    def _read(self, active: _Active, unread: deque[tf.Tensor], kept: int) -> bool:
+        """Read what steps brought, of all but the last `kept`; whether a process is to stop."""
+        stop = False
+        while len(unread) > kept:
+            number = self._progress.step - len(unread)
+            sums = Sums.of(unread.popleft())
+            if not math.isfinite(sums.loss):
+                raise UserError(
+                    f"the loss is {sums.loss} at step {number}; the last checkpoint is kept in "
+                    f"{self._checkpoints.folder}: try a lower --learning_rate"
+                )
+            self._progress.epoch += sums
+            self._journal.step(number, sums, partial(active.learning_rate, number))
+            stop = stop or sums.stops > 0
+        return stop
+
+    def _show(self, inputs: tf.Tensor, labels: tf.Tensor) -> None:
+        """Note some photographs as they are trained on; features cannot be looked at."""
+        if len(inputs.shape) != 4:
+            return
+        images = tf.cast(inputs[:_SHOWN], tf.float32)
+        if self._mix is not None:
+            targets = tf.one_hot(labels[:_SHOWN], self._network.outputs[0].shape[-1])
+            images, _ = self._mix(images, targets, tf.constant(0, tf.int64), tf.constant(0))
+        self._journal.photographs(images)
 
     @contextmanager
     def _averaged(self, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
@@ -284,9 +251,10 @@ class Fit:
                 return None
         return sums
 
-    def _close_epoch(self, stage: Stage, epoch: int, sums: Sums, speed: float) -> None:
+    def _close_epoch(self, stage: Stage, sums: Sums, speed: float) -> None:
         """Note what an epoch brought, and whether it is the best or one too many."""
         progress, options = self._progress, self._options
+        epoch = len(progress.history)
         row: dict[str, Any] = {
             "epoch": epoch + 1,
             "trained": stage.trained,
@@ -325,9 +293,9 @@ class Fit:
             say(f"the weights of epoch {progress.best_epoch + 1}, the best, are kept")
         return progress.best_epoch
 
-    def _leave(self, variables: Sequence[keras.Variable]) -> NoReturn:
+    def _leave(self, active: _Active) -> NoReturn:
         """Checkpoint and end, since a process was told to stop."""
-        self._checkpoint(variables)
+        self._checkpoint(active.variables)
         raise RequeueError(
             f"step {self._progress.step} of {self._total}: checkpointed, exiting with 85 "
             "to be requeued"
@@ -336,6 +304,3 @@ class Fit:
     def _checkpoint(self, variables: Sequence[keras.Variable]) -> None:
         if self._placement.chief:
             self._checkpoints.save(self._progress.step, variables, self._progress.as_json())
-
-    def _end(self, stage: Stage) -> int:
-        return (stage.first_epoch + stage.epochs) * self._feed.steps_per_epoch

@@ -55,21 +55,30 @@ def scaled_rate(options: OptimizerOptions, batch_size: int) -> float:
     return options.learning_rate * (ratio if options.name == "sgd" else math.sqrt(ratio))
 
 
-def make_optimizer(
-    options: OptimizerOptions, batch_size: int, steps: int, *, float16: bool = False
-) -> keras.optimizers.Optimizer:
-    """An optimiser whose rate rises, then falls along a cosine to zero within `steps`.
-
-    With `float16` it scales the loss so that small gradients do not vanish.
-    """
+def make_schedule(
+    options: OptimizerOptions, batch_size: int, steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate by step: it rises, then falls along a cosine to zero within `steps`."""
     warmup_steps = int(options.warmup * steps)
     rate = scaled_rate(options, batch_size)
-    schedule = keras.optimizers.schedules.CosineDecay(
+    return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup_steps else rate,
         decay_steps=max(1, steps - warmup_steps),
         warmup_target=rate if warmup_steps else None,
         warmup_steps=warmup_steps,
     )
+
+
+def make_optimizer(
+    options: OptimizerOptions,
+    schedule: keras.optimizers.schedules.LearningRateSchedule,
+    *,
+    float16: bool = False,
+) -> keras.optimizers.Optimizer:
+    """An optimiser with a learning rate by step.
+
+    With `float16` it scales the loss so that small gradients do not vanish.
+    """
     average = {"use_ema": True, "ema_momentum": options.ema} if options.ema else {}
     optimizer: keras.optimizers.Optimizer
     if options.name == "sgd":

@@ -27,6 +27,11 @@ class Stage:
     first_epoch: int
     epochs: int
 
+    @property
+    def end(self) -> int:
+        """The first epoch after it."""
+        return self.first_epoch + self.epochs
+
 
 def parse_stages(text: str, epochs: int) -> list[Stage]:
     """Read `all` or, for staged unfreezing, `head:2,top_blocks:3,all`: names with their epochs.

@@ -35,8 +35,9 @@ from taxonvision.storage import (
 )
 from taxonvision.training.augmentations import AUGMENTATIONS
 from taxonvision.training.feeds import FeatureFeed, Features, PhotographFeed
+from taxonvision.training.fit_state import FitOptions, Outcome
 from taxonvision.training.head import Head, fit_head
-from taxonvision.training.loop import Fit, FitOptions, Outcome
+from taxonvision.training.loop import Fit
 from taxonvision.training.losses import Loss, LossOptions, make_loss
 from taxonvision.training.mixing import Mixing
 from taxonvision.training.network import Network, NetworkOptions, start_backbone
