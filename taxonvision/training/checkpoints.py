@@ -20,6 +20,7 @@ import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.progress import say
+from taxonvision.text import reason_of
 
 _NAME = re.compile(r"step-(\d+)\.npz")
 _STATE = "state"
@@ -55,9 +56,10 @@ class Checkpoints:
         for step in self.steps():
             try:
                 with zipfile.ZipFile(self._path(step)) as archive:
+                    archive.getinfo(f"{_STATE}.npy")  # the last in the list of what there is
                     damaged = archive.testzip()
-            except (OSError, zipfile.BadZipFile) as error:
-                damaged = str(error)
+            except Exception as error:  # flipped bits fail in many ways: EOFError, RuntimeError ...
+                damaged = reason_of(error)
             if damaged is None:
                 return step
             say(f"warning: {self._path(step)} is damaged ({damaged}); an older one is used")
@@ -103,16 +105,17 @@ def read_values(path: Path, variables: Sequence[keras.Variable]) -> dict[str, An
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             state = json.loads(archive[_STATE].tobytes())
-            values = [archive[f"{number:06d}"] for number in range(len(variables))]
             count = len(archive.files) - 1
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"the checkpoint {path} cannot be read: {error}") from None
+            wanted = range(count if variables else 0)
+            values = [archive[f"{number:06d}"] for number in wanted]
+    except Exception as error:  # see `Checkpoints.newest`
+        raise UserError(f"the checkpoint {path} cannot be read: {reason_of(error)}") from None
     fits = count == len(variables) and all(
         value.shape == tuple(v.shape) for value, v in zip(values, variables, strict=True)
     )
     if variables and not fits:
         raise UserError(
-            f"the checkpoint {path} is of another network; add --overwrite to begin anew"
+            f"the checkpoint {path} is of another network; remove {path.parent} to begin anew"
         )
     for value, variable in zip(values, variables, strict=True):
         variable.assign(value)
