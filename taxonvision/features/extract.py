@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -34,13 +34,12 @@ class FeatureExtractor:
 
         Raises UserError for a photograph that can no longer be read.
         """
-        features = np.empty((len(sources), self._dimension), np.float32)
-        batches = self._contract.read_batches(sources, self._batch)
-        done = 0
-        for batch in track(batches, len(sources), description, size=len):
-            features[done : done + len(batch)] = self._run(batch)
-            done += len(batch)
-        return features
+        batches = list(track(self.in_batches(sources), len(sources), description, size=len))
+        return np.concatenate(batches) if batches else np.empty((0, self._dimension), np.float32)
+
+    def in_batches(self, sources: Sequence[Source]) -> Iterator[np.ndarray]:
+        """The same in batches float32 [b, D], as they are extracted."""
+        return map(self._run, self._contract.read_batches(sources, self._batch))
 
 
 def _runner(backbone: keras.Model) -> tuple[int, Callable[[np.ndarray], np.ndarray]]:

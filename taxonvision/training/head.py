@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from taxonvision.training.feeds import FeatureFeed
 from taxonvision.training.fit_state import FitOptions, Outcome
@@ -43,11 +44,10 @@ def fit_head(
     start: Head,
     loss: Loss,
     options: FitOptions,
-    placement: Placement,
     notice: Notice,
     folder: Path,
 ) -> tuple[Head, Outcome]:
-    """Fit a head from `start` on; returns it and what `Fit` brought.
+    """Fit a head, on one device, from `start` on; returns it and what `Fit` brought.
 
     The features are standardised for the optimiser and the standardisation is folded into the
     weights that come back. Deterministic by seed on a CPU.
@@ -58,6 +58,7 @@ def fit_head(
     layer = keras.layers.Dense(len(start.bias), dtype="float32")
     network = keras.Model(inputs, layer(standardised))
     layer.set_weights([start.kernel * deviation[:, None], start.bias + mean @ start.kernel])
+    placement = Placement(tf.distribute.get_strategy(), 0, 1, "a head is small")
     fit = Fit(placement, network, lambda _: None, loss, None, feed, options, notice, folder)
     outcome = fit.run()
     kernel, bias = layer.get_weights()

@@ -38,6 +38,9 @@ class OptimizerOptions:
     def __post_init__(self) -> None:
         if self.name not in OPTIMIZERS:
             raise ValueError(f"the optimizer is none of {', '.join(OPTIMIZERS)}: {self.name!r}")
+        for name in ("learning_rate", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a number from 0 on, not {getattr(self, name)}")
         if not 0 <= self.warmup <= _LARGEST_WARMUP:
             raise ValueError(f"warmup must be from 0 to {_LARGEST_WARMUP}, not {self.warmup}")
         if not 0 <= self.ema < 1:

@@ -202,16 +202,21 @@ def on_replicas(placement: Placement, *tensors: Any) -> tuple[Any, ...]:
     return tuple(share(tensor) for tensor in tensors)
 
 
-def of_chief(placement: Placement, number: int) -> int:
-    """The number that the chief calls this with, told to all workers; all must call it."""
+def from_all(placement: Placement, number: int) -> int:
+    """The sum of the numbers that all workers call this with; waits for all of them."""
     strategy = placement.strategy
-    mine = tf.constant(number if placement.chief else 0, tf.int64)
+    mine = tf.constant(number, tf.int64)
 
     @tf.function
-    def agreed() -> Any:
+    def summed() -> Any:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(lambda: mine), axis=None)
 
-    return int(agreed()) // (placement.replicas // placement.workers)
+    return int(summed()) // (placement.replicas // placement.workers)
+
+
+def of_chief(placement: Placement, number: int) -> int:
+    """The number that the chief calls this with, told to all workers; all must call it."""
+    return from_all(placement, number if placement.chief else 0)
 
 
 def _filled_up(tensor: Any, missing: int) -> Any:

@@ -19,6 +19,7 @@ from taxonvision.dataset.balance import Sampling, seen_counts
 from taxonvision.dataset.batches import Batches, BatchOptions
 from taxonvision.dataset.stored import stored_photos
 from taxonvision.errors import RequeueError, UserError
+from taxonvision.features.chunks import extract_chunks, read_chunks
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.models.backbones import Backbone
 from taxonvision.models.classifier import assemble
@@ -31,7 +32,6 @@ from taxonvision.storage import (
     partial_of,
     publish_resuming,
     read_json,
-    replacing_file,
 )
 from taxonvision.training.augmentations import AUGMENTATIONS
 from taxonvision.training.feeds import FeatureFeed, Features, PhotographFeed
@@ -42,6 +42,7 @@ from taxonvision.training.losses import Loss, LossOptions, make_loss
 from taxonvision.training.mixing import Mixing
 from taxonvision.training.network import Network, NetworkOptions, start_backbone
 from taxonvision.training.signals import Notice
+from taxonvision.training.step import from_all
 from taxonvision.training.strategies import Placement, check_possible, lost_worker, place
 from taxonvision.training.warm_start import WarmStart, read_warm_start
 
@@ -206,7 +207,7 @@ def _train(run: _Run, recipe: Recipe) -> Mapping[str, Any] | None:
     if options.deterministic or (options.deterministic is None and _on_cpu()):
         tf.config.experimental.enable_op_determinism()
     trained = _head(run) if _on_features(run) else _network(run)
-    if not run.placement.chief:
+    if trained is None or not run.placement.chief:
         return None
     backbone, outcome = trained.backbone, trained.outcome
     return write_model(
@@ -234,35 +235,43 @@ def _train(run: _Run, recipe: Recipe) -> Mapping[str, Any] | None:
 def _on_features(run: _Run) -> bool:
     """Whether each photograph needs to go through the backbone only once."""
     only_head = all(stage.trained == "head" for stage in run.options.fit.stages)
-    unchanged = AUGMENTATIONS[run.options.augmentation].unchanged
-    return only_head and unchanged and run.placement.replicas == 1
+    return only_head and AUGMENTATIONS[run.options.augmentation].unchanged
 
 
-def _head(run: _Run) -> _Trained:
-    """Fit the head on features that the frozen backbone gives once."""
-    options = run.options
+def _head(run: _Run) -> _Trained | None:
+    """Fit the head on features that the frozen backbone gives once.
+
+    All workers extract features, the chief fits the head.
+    """
+    options, placement = run.options, run.placement
     backbone = start_backbone(options.network, run.warm)
     extractor = FeatureExtractor(backbone.model, run.contract(backbone))
-
-    def features(photos: LabelledPhotos, split: str) -> Features:
-        path = run.folder / _FEATURES / f"{split}.npy"
-        if path.exists():
-            values = np.load(path, allow_pickle=False)
-        else:
-            values = extractor.extract(photos.sources, f"features of {split}")
-            with replacing_file(path) as partial, partial.open("wb") as file:
-                np.save(file, values)
-        return Features(values, photos.class_ids)
-
-    train = features(run.photos, "train")
-    held_out = features(run.examples.photos("val"), "val")
+    photos = {"train": run.photos, "val": run.examples.photos("val")}
+    stopped = False
+    for split, of_split in photos.items():
+        stopped = stopped or not extract_chunks(
+            extractor,
+            of_split.sources,
+            run.folder / _FEATURES / split,
+            f"features of {split}",
+            worker=placement.worker,
+            workers=placement.workers,
+            stop=lambda: run.notice.given,
+        )
+    if from_all(placement, int(stopped)):
+        raise RequeueError("the features are not complete, exiting with 85 to be requeued")
+    if not placement.chief:
+        return None
+    train, held_out = (
+        Features(read_chunks(run.folder / _FEATURES / split, len(each)), each.class_ids)
+        for split, each in photos.items()
+    )
     feed = FeatureFeed(train, held_out, options.batch_size, options.sampling, options.seed)
     head, outcome = fit_head(
         feed,
         run.head(train.values.shape[1]),
         run.loss,
         options.fit,
-        run.placement,
         run.notice,
         run.folder,
     )
