@@ -238,8 +238,6 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     load_keras()
     from taxonvision.training.train import train
 
-    if not values.pretrained and init_from is None and values.train == "head":
-        say("warning: the backbone keeps its random weights, only a head is trained on them")
     options = _options(values, init_from)
     manifest = train(catalog, options, out, recipe, overwrite=values.overwrite)
     if manifest is not None:

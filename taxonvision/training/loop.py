@@ -211,10 +211,7 @@ class Fit:
             number = self._progress.step - len(unread)
             sums = Sums.of(unread.popleft())
             if not math.isfinite(sums.loss):
-                raise UserError(
-                    f"the loss is {sums.loss} at step {number}; the last checkpoint is kept in "
-                    f"{self._checkpoints.folder}: try a lower --learning_rate"
-                )
+                self._diverged(f"the loss is {sums.loss} at step {number}")
             self._progress.epoch += sums
             self._journal.step(number, sums, partial(active.learning_rate, number))
             stop = stop or sums.stops > 0
@@ -255,6 +252,8 @@ class Fit:
         """Note what an epoch brought, and whether it is the best or one too many."""
         progress, options = self._progress, self._options
         epoch = len(progress.history)
+        if not math.isfinite(sums.loss):
+            self._diverged(f"the validation loss is {sums.loss} after step {progress.step}")
         row: dict[str, Any] = {
             "epoch": epoch + 1,
             "trained": stage.trained,
@@ -301,6 +300,15 @@ class Fit:
             "to be requeued"
         )
 
+    def _diverged(self, what: str) -> NoReturn:
+        raise UserError(
+            f"{what}; the last checkpoint is kept in {self._checkpoints.folder}: "
+            "try a lower --learning_rate"
+        )
+
     def _checkpoint(self, variables: Sequence[keras.Variable]) -> None:
         if self._placement.chief:
+            # The step that spoils the weights may have had a loss that was finite still.
+            if not all(np.isfinite(np.asarray(variable)).all() for variable in self._variables):
+                self._diverged(f"weights are not finite after step {self._progress.step}")
             self._checkpoints.save(self._progress.step, variables, self._progress.as_json())

@@ -234,8 +234,7 @@ def _train(run: _Run, recipe: Recipe) -> Mapping[str, Any] | None:
 
 def _on_features(run: _Run) -> bool:
     """Whether each photograph needs to go through the backbone only once."""
-    only_head = all(stage.trained == "head" for stage in run.options.fit.stages)
-    return only_head and AUGMENTATIONS[run.options.augmentation].unchanged
+    return _only_head(run.options) and AUGMENTATIONS[run.options.augmentation].unchanged
 
 
 def _head(run: _Run) -> _Trained | None:
@@ -312,6 +311,10 @@ def _network(run: _Run) -> _Trained:
     return _Trained(network.finished(), network.backbone, outcome)
 
 
+def _only_head(options: TrainOptions) -> bool:
+    return all(stage.trained == "head" for stage in options.fit.stages)
+
+
 def _on_cpu() -> bool:
     return not tf.config.list_physical_devices("GPU")
 
@@ -348,6 +351,8 @@ def _refuse(
 
 def _warn(options: TrainOptions, examples: Examples, class_ids: np.ndarray) -> None:
     """Say what will come out otherwise than one may think."""
+    if _only_head(options) and options.init_from is None and not options.network.pretrained:
+        say("warning: the backbone keeps its random weights, only a head is trained on them")
     if options.loss.logit_adjustment and options.sampling.power == 0:
         say("warning: all classes are seen alike, so that the logit adjustment changes nothing")
     trained = set(class_ids.tolist())
