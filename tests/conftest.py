@@ -146,12 +146,20 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
 
     keras = load_keras()
     from taxonvision.catalog.catalog import open_catalog
+    from taxonvision.dataset.balance import Sampling
     from taxonvision.features.extract import FeatureExtractor
     from taxonvision.models.classifier import assemble
     from taxonvision.models.directory import write_model
     from taxonvision.runtime.contract import Contract
     from taxonvision.storage import Recipe, replacing
-    from taxonvision.training.head import HeadOptions, fit_head
+    from taxonvision.training.feeds import FeatureFeed, Features
+    from taxonvision.training.fit_state import FitOptions
+    from taxonvision.training.head import Head, fit_head
+    from taxonvision.training.losses import Loss
+    from taxonvision.training.optimizers import OptimizerOptions
+    from taxonvision.training.signals import Notice
+    from taxonvision.training.stages import Stage
+    from taxonvision.training.strategies import place
 
     keras.utils.set_random_seed(3)
     inputs = keras.Input((32, 32, 3))
@@ -160,9 +168,16 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
     backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(hidden))
     catalog, contract = open_catalog(small_catalog), Contract(32)
     photos = catalog.photos("train")
-    features = FeatureExtractor(backbone, contract).extract(photos.paths, "features")
-    head = fit_head(
-        features, photos.class_ids, 4, HeadOptions(epochs=200, batch_size=4, learning_rate=0.05)
+    values = FeatureExtractor(backbone, contract).extract(photos.paths, "features")
+    train, none = Features(values, photos.class_ids), Features(values[:0], photos.class_ids[:0])
+    head, outcome = fit_head(
+        FeatureFeed(train, none, 4, Sampling(), 0),
+        Head.zeros(values.shape[1], 4),
+        Loss(),
+        FitOptions([Stage("head", 0, 60)], OptimizerOptions(learning_rate=0.8, weight_decay=0)),
+        place("single"),
+        Notice(),
+        tmp_path_factory.mktemp("fit"),
     )
     out = tmp_path_factory.mktemp("model") / "model"
     with replacing(out) as partial:
@@ -176,7 +191,7 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
             classes=catalog.classes,
             taxonomy=catalog.taxonomy,
             names=catalog.names,
-            history=head.history,
+            history=outcome.history,
             facts={
                 "backbone": {"name": "tiny", "pretrained": False},
                 "catalog": catalog.fingerprint,

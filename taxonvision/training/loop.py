@@ -200,7 +200,7 @@ class Fit:
             count * batch,
             f"epoch {epoch} of {self._options.epochs}",
             size=lambda _: batch,
-            note=lambda: f"loss {progress.epoch.mean_loss:.3f}" if progress.epoch.count else "",
+            note=lambda: str(progress.epoch) if progress.epoch.count else "",
             closing=False,
         )
 

@@ -51,14 +51,11 @@ class TinyFeed(FeatureFeed):
 
 
 def tiny_network(seed: int = 0) -> tuple[keras.Model, keras.Model]:
-    """A backbone with two normalisations and dropout, and the network of it and a head."""
+    """A backbone with normalisation and dropout, and the network of it and a head."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((4,))
-    x = inputs
-    for units in (6, 5):
-        x = keras.layers.Dense(units)(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
-        x = keras.layers.ReLU()(x)
+    x = keras.layers.Dense(6, activation="relu")(inputs)
+    x = keras.layers.BatchNormalization(momentum=0.9)(x)
     backbone = keras.Model(inputs, keras.layers.Dropout(0.2)(x))
     outer = keras.Input((4,))
     return backbone, keras.Model(outer, keras.layers.Dense(CLASSES)(backbone(outer)))
@@ -96,7 +93,7 @@ class TinyRun:
             self.feed,
             FitOptions(
                 stages=parse_stages(train, epochs),
-                optimizer=optimizer or OptimizerOptions(learning_rate=0.2),
+                optimizer=optimizer or OptimizerOptions("sgd", 3.2),
                 **{"checkpoint_steps": 2, **options},
             ),
             self.notice,
