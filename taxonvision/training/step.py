@@ -58,6 +58,9 @@ class Sums:
             self.stops + other.stops,
         )
 
+    def __str__(self) -> str:
+        return f"loss {self.mean_loss:.3f}, accuracy {self.accuracy:.1%}"
+
     @property
     def mean_loss(self) -> float:
         """The loss of a photograph."""
@@ -205,11 +208,12 @@ def on_replicas(placement: Placement, *tensors: Any) -> tuple[Any, ...]:
 def from_all(placement: Placement, number: int) -> int:
     """The sum of the numbers that all workers call this with; waits for all of them."""
     strategy = placement.strategy
-    mine = tf.constant(number, tf.int64)
 
     @tf.function
     def summed() -> Any:
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(lambda: mine), axis=None)
+        # Made by each replica: one tensor for all cannot be reduced.
+        each = strategy.run(lambda: tf.constant(number, tf.int64))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
 
     return int(summed()) // (placement.replicas // placement.workers)
 
