@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -8,8 +9,6 @@ import pytest
 from taxonvision.models.engine import load_keras
 
 keras = load_keras()
-
-import itertools
 
 from taxonvision.training.optimizers import (  # noqa: E402
     OptimizerOptions,

@@ -1,19 +1,27 @@
 """`python tiny_train.py train --flags`: the real command with one more backbone, a tiny one.
 
-`--backbone=tiny` is two convolutions with batch normalisation, built and traced in a second.
+`--backbone=tiny` is two convolutions with batch normalisation, built and traced in a second. The
+environment asks for more: `TINY_WEIGHTS=FOLDER` has each worker write the weights that it ends with
+to FOLDER/WORKER.npz, `TINY_CPUS=2` divides the processor into so many devices, and `TINY_STEPS=1`
+says on stdout which step is about to begin.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 from taxonvision.cli.main import entry_point
 from taxonvision.models.engine import load_keras
 
 keras = load_keras()
 
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
 from taxonvision.models.backbones import Backbone  # noqa: E402
-from taxonvision.training import network  # noqa: E402
+from taxonvision.training import loop, network  # noqa: E402
 
 _known = network.build_backbone
 
@@ -40,6 +48,42 @@ def build(name: str, *, pretrained: bool = True, image_size: int | None = None) 
 
 network.build_backbone = build
 
+
+def _write_weights(folder: Path) -> None:
+    """Let each worker write what its own device holds at the end of training."""
+    run = loop.Fit.run
+
+    def writing(fit: loop.Fit) -> loop.Outcome:
+        outcome = run(fit)
+        values = {
+            f"{number:03d}-{variable.path.rpartition('/')[2]}": np.asarray(variable)
+            for number, variable in enumerate(fit._network.variables)
+        }
+        np.savez(folder / f"{fit._placement.worker}.npz", **values)
+        return outcome
+
+    loop.Fit.run = writing
+
+
+def _say_steps() -> None:
+    call = loop.TrainingStep.__call__
+
+    def saying(step: loop.TrainingStep, inputs, labels, number: int, stop: bool) -> tf.Tensor:
+        print(f"<{number}>", flush=True)
+        return call(step, inputs, labels, number, stop)
+
+    loop.TrainingStep.__call__ = saying
+
+
 if __name__ == "__main__":
+    if folder := os.environ.get("TINY_WEIGHTS"):
+        _write_weights(Path(folder))
+    if cpus := int(os.environ.get("TINY_CPUS", "0")):
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * cpus,
+        )
+    if os.environ.get("TINY_STEPS"):
+        _say_steps()
     sys.argv[0] = "taxonvision"
     entry_point()
