@@ -21,7 +21,7 @@ from taxonvision.progress import say
 from taxonvision.storage import check_place
 
 if TYPE_CHECKING:
-    from taxonvision.training.train import TrainOptions
+    from taxonvision.training.options import TrainOptions
 
 USAGE = "taxonvision train --catalog=CATALOG|SHARDS --out=MODEL [--train=head|all --strategy=auto]"
 REQUIRED = ("catalog", "out")
@@ -255,8 +255,8 @@ def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:
     from taxonvision.training.losses import LossOptions
     from taxonvision.training.network import NetworkOptions
     from taxonvision.training.optimizers import OptimizerOptions
+    from taxonvision.training.options import TrainOptions
     from taxonvision.training.stages import parse_stages
-    from taxonvision.training.train import TrainOptions
 
     head = values.train == "head"
     sgd = values.optimizer == "sgd"

@@ -6,19 +6,18 @@ import contextlib
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from taxonvision.catalog.examples import Examples, LabelledPhotos, warn_if_shrunk_below
-from taxonvision.dataset.balance import Sampling, seen_counts
+from taxonvision.dataset.balance import seen_counts
 from taxonvision.dataset.batches import Batches, BatchOptions
 from taxonvision.dataset.stored import stored_photos
-from taxonvision.errors import RequeueError, UserError
+from taxonvision.errors import RequeueError
 from taxonvision.features.chunks import extract_chunks, read_chunks
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.models.backbones import Backbone
@@ -33,58 +32,26 @@ from taxonvision.storage import (
     publish_resuming,
     read_json,
 )
-from taxonvision.training.augmentations import AUGMENTATIONS
 from taxonvision.training.feeds import FeatureFeed, Features, PhotographFeed
-from taxonvision.training.fit_state import FitOptions, Outcome
+from taxonvision.training.fit_state import Outcome
 from taxonvision.training.head import Head, fit_head
 from taxonvision.training.loop import Fit
-from taxonvision.training.losses import Loss, LossOptions, make_loss
+from taxonvision.training.losses import Loss, make_loss
 from taxonvision.training.mixing import Mixing
-from taxonvision.training.network import Network, NetworkOptions, start_backbone
+from taxonvision.training.network import Network, start_backbone
+from taxonvision.training.options import TrainOptions, refuse, refuse_examples, warn
 from taxonvision.training.signals import Notice
-from taxonvision.training.step import from_all
-from taxonvision.training.strategies import Placement, check_possible, lost_worker, place
+from taxonvision.training.step import from_all, of_chief
+from taxonvision.training.strategies import Placement, lost_worker, place
 from taxonvision.training.warm_start import WarmStart, read_warm_start
 
 _UNFINISHED_VERSION = "1"
 """Counts up when unfinished work of an earlier version cannot be gone on with."""
 _CHECKPOINTS, _FEATURES = "checkpoints", "features"
+_WORTH_PREPARING = 10_000
+"""Photographs from which on shards save more time than they cost."""
 _ROOM_TO_CROP = 8 / 7
 """Short side of the photographs read for training, against the side of the network's input."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What is trained, and how.
-
-    Attributes:
-        name: what the model calls itself.
-        network: what is built.
-        fit: how it is fitted.
-        loss: what is minimised.
-        augmentation: one of `AUGMENTATIONS`.
-        sampling: how often each class is seen.
-        batch_size: photographs in a step, of all devices together.
-        seed: of all that is random.
-        strategy: one of `strategies.CHOICES`.
-        tpu: the name of a TPU; None: none.
-        init_from: a model to start from.
-        deterministic: whether the same seed gives the same weights; None: on CPUs, where it costs
-            nothing.
-    """
-
-    fit: FitOptions
-    name: str = "taxonvision"
-    network: NetworkOptions = field(default_factory=NetworkOptions)
-    loss: LossOptions = field(default_factory=LossOptions)
-    augmentation: str = "none"
-    sampling: Sampling = field(default_factory=Sampling)
-    batch_size: int = 128
-    seed: int = 0
-    strategy: str = "auto"
-    tpu: str | None = None
-    init_from: Path | None = None
-    deterministic: bool | None = None
 
 
 def train(
@@ -104,27 +71,23 @@ def train(
         RequeueError: told to stop, or another worker was lost.
     """
     photos = examples.photos("train")
-    if len(examples.classes) < 2 or not len(photos):
-        raise UserError(
-            f"{examples.folder} has {len(examples.classes)} classes and {len(photos)} photographs "
-            "in the split train; training needs two classes and photographs"
-        )
+    refuse_examples(examples, photos)
     placement = place(options.strategy, options.tpu)
-    _refuse(options, examples, len(photos), placement)
+    refuse(options, examples, photos, placement)
     if placement.chief:
         say(placement.reason)
-        _warn(options, examples, photos.class_ids)
+        warn(options, examples, photos)
     folders = _folder(out, recipe, placement, overwrite=overwrite)
     with Notice() as notice, _lost_workers_told(), folders as folder:
-        if (folder / MANIFEST).exists():  # the last run was ended just before its end
-            return dict(read_json(folder / MANIFEST))
-        warm = _warm_start(options, examples, placement)
-        run = _Run(examples, photos, options, placement, notice, folder, warm)
-        manifest = _train(run, recipe)
-        if placement.chief:
-            for name in (_CHECKPOINTS, _FEATURES):
-                shutil.rmtree(folder / name, ignore_errors=True)
-        return manifest
+        # The last run may have been ended just before its end.
+        if not of_chief(placement, int((folder / MANIFEST).exists())):
+            warm = _warm_start(options, examples, placement)
+            _train(_Run(examples, photos, options, placement, notice, folder, warm), recipe)
+        if not placement.chief:
+            return None
+        for name in (_CHECKPOINTS, _FEATURES):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        return dict(read_json(folder / MANIFEST))
 
 
 @contextlib.contextmanager
@@ -165,7 +128,6 @@ class _Run:
     folder: Path
     warm: WarmStart | None
 
-    @property
     def loss(self) -> Loss:
         """Of a photograph."""
         examples, options = self.examples, self.options
@@ -200,7 +162,7 @@ class _Trained:
     outcome: Outcome
 
 
-def _train(run: _Run, recipe: Recipe) -> Mapping[str, Any] | None:
+def _train(run: _Run, recipe: Recipe) -> None:
     """Train, and write the model if this process does."""
     options, examples = run.options, run.examples
     keras.utils.set_random_seed(options.seed)
@@ -208,9 +170,9 @@ def _train(run: _Run, recipe: Recipe) -> Mapping[str, Any] | None:
         tf.config.experimental.enable_op_determinism()
     trained = _head(run) if _on_features(run) else _network(run)
     if trained is None or not run.placement.chief:
-        return None
+        return
     backbone, outcome = trained.backbone, trained.outcome
-    return write_model(
+    write_model(
         run.folder,
         trained.model,
         name=options.name,
@@ -234,7 +196,7 @@ def _train(run: _Run, recipe: Recipe) -> Mapping[str, Any] | None:
 
 def _on_features(run: _Run) -> bool:
     """Whether each photograph needs to go through the backbone only once."""
-    return _only_head(run.options) and AUGMENTATIONS[run.options.augmentation].unchanged
+    return run.options.only_head and run.options.recipe.unchanged
 
 
 def _head(run: _Run) -> _Trained | None:
@@ -269,7 +231,7 @@ def _head(run: _Run) -> _Trained | None:
     head, outcome = fit_head(
         feed,
         run.head(train.values.shape[1]),
-        run.loss,
+        run.loss(),
         options.fit,
         run.notice,
         run.folder,
@@ -282,9 +244,12 @@ def _network(run: _Run) -> _Trained:
     options, placement, examples = run.options, run.placement, run.examples
     network = Network(options.network, placement, run.warm, run.head)
     contract = run.contract(network.backbone)
-    recipe = AUGMENTATIONS[options.augmentation]
+    recipe = options.recipe
+    stored = stored_photos(examples, "train", math.ceil(contract.size * _ROOM_TO_CROP))
+    if placement.chief and stored.shrink_to and len(stored) >= _WORTH_PREPARING:
+        say("every epoch shrinks all photographs anew; `taxonvision prepare` does so once")
     batches = Batches(
-        stored_photos(examples, "train", shrink_to=math.ceil(contract.size * _ROOM_TO_CROP)),
+        stored,
         BatchOptions(
             size=contract.size,
             batch_size=options.batch_size,
@@ -300,7 +265,7 @@ def _network(run: _Run) -> _Trained:
         placement,
         network.logits,
         network.freeze,
-        run.loss,
+        run.loss(),
         mix,
         feed,
         options.fit,
@@ -309,10 +274,6 @@ def _network(run: _Run) -> _Trained:
     )
     outcome = fit.run()
     return _Trained(network.finished(), network.backbone, outcome)
-
-
-def _only_head(options: TrainOptions) -> bool:
-    return all(stage.trained == "head" for stage in options.fit.stages)
 
 
 def _on_cpu() -> bool:
@@ -331,34 +292,3 @@ def _warm_start(
             f"of the {len(examples.classes)} taxa"
         )
     return warm
-
-
-def _refuse(
-    options: TrainOptions, examples: Examples, photographs: int, placement: Placement
-) -> None:
-    """UserError for what cannot be done, before anything is built."""
-    check_possible(
-        placement,
-        min(options.batch_size, photographs),
-        options.network.precision,
-        mixes=AUGMENTATIONS[options.augmentation].mixing.any,
-    )
-    if options.fit.early_stopping and not examples.manifest["counts"]["val"]:
-        raise UserError(
-            f"{examples.folder} has no photographs in the split val, which --early_stopping needs"
-        )
-
-
-def _warn(options: TrainOptions, examples: Examples, class_ids: np.ndarray) -> None:
-    """Say what will come out otherwise than one may think."""
-    if _only_head(options) and options.init_from is None and not options.network.pretrained:
-        say("warning: the backbone keeps its random weights, only a head is trained on them")
-    if options.loss.logit_adjustment and options.sampling.power == 0:
-        say("warning: all classes are seen alike, so that the logit adjustment changes nothing")
-    trained = set(class_ids.tolist())
-    untrained = [c.name for c in examples.classes if c.class_id not in trained]
-    if untrained:
-        say(
-            f"warning: {len(untrained)} classes have no photograph in the split train and cannot "
-            f"be learned: {', '.join(untrained[:5])}{' ...' if len(untrained) > 5 else ''}"
-        )

@@ -1,0 +1,100 @@
+"""What is asked of a training run, and whether it can be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taxonvision.catalog.examples import Examples, LabelledPhotos
+from taxonvision.dataset.balance import Sampling
+from taxonvision.errors import UserError
+from taxonvision.progress import say
+from taxonvision.training.augmentations import AUGMENTATIONS, AugmentationRecipe
+from taxonvision.training.fit_state import FitOptions
+from taxonvision.training.losses import LossOptions
+from taxonvision.training.network import NetworkOptions
+from taxonvision.training.strategies import Placement, check_possible
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What is trained, and how.
+
+    Attributes:
+        name: what the model calls itself.
+        network: what is built.
+        fit: how it is fitted.
+        loss: what is minimised.
+        augmentation: one of `AUGMENTATIONS`.
+        sampling: how often each class is seen.
+        batch_size: photographs in a step, of all devices together.
+        seed: of all that is random.
+        strategy: one of `strategies.CHOICES`.
+        tpu: the name of a TPU; None: none.
+        init_from: a model to start from.
+        deterministic: whether the same seed gives the same weights; None: on CPUs, where it costs
+            nothing.
+    """
+
+    fit: FitOptions
+    name: str = "taxonvision"
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    loss: LossOptions = field(default_factory=LossOptions)
+    augmentation: str = "none"
+    sampling: Sampling = field(default_factory=Sampling)
+    batch_size: int = 128
+    seed: int = 0
+    strategy: str = "auto"
+    tpu: str | None = None
+    init_from: Path | None = None
+    deterministic: bool | None = None
+
+    @property
+    def only_head(self) -> bool:
+        """Whether the backbone stays as it is."""
+        return all(stage.trained == "head" for stage in self.fit.stages)
+
+    @property
+    def recipe(self) -> AugmentationRecipe:
+        """What chance does to photographs."""
+        return AUGMENTATIONS[self.augmentation]
+
+
+def refuse_examples(examples: Examples, photos: LabelledPhotos) -> None:
+    """UserError when there is too little to learn from."""
+    if len(examples.classes) < 2 or not len(photos):
+        raise UserError(
+            f"{examples.folder} has {len(examples.classes)} classes and {len(photos)} photographs "
+            "in the split train; training needs two classes and photographs"
+        )
+
+
+def refuse(
+    options: TrainOptions, examples: Examples, photos: LabelledPhotos, placement: Placement
+) -> None:
+    """UserError for what cannot be done where it is asked for, before anything is built."""
+    check_possible(
+        placement,
+        min(options.batch_size, len(photos)),
+        options.network.precision,
+        mixes=options.recipe.mixing.any,
+    )
+    if options.fit.early_stopping and not examples.manifest["counts"]["val"]:
+        raise UserError(
+            f"{examples.folder} has no photographs in the split val, which --early_stopping needs"
+        )
+
+
+def warn(options: TrainOptions, examples: Examples, photos: LabelledPhotos) -> None:
+    """Say what will come out otherwise than one may think."""
+    if options.only_head and options.init_from is None and not options.network.pretrained:
+        say("warning: the backbone keeps its random weights, only a head is trained on them")
+    if options.loss.logit_adjustment and options.sampling.power == 0:
+        say("warning: all classes are seen alike, so that the logit adjustment changes nothing")
+    trained = set(photos.class_ids.tolist())
+    untrained = [c.name for c in examples.classes if c.class_id not in trained]
+    if untrained:
+        say(
+            f"warning: {len(untrained)} classes have no photograph in the split train and cannot "
+            f"be learned: {', '.join(untrained[:5])}{' ...' if len(untrained) > 5 else ''}"
+        )
