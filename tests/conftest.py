@@ -159,7 +159,6 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
     from taxonvision.training.optimizers import OptimizerOptions
     from taxonvision.training.signals import Notice
     from taxonvision.training.stages import Stage
-    from taxonvision.training.strategies import place
 
     keras.utils.set_random_seed(3)
     inputs = keras.Input((32, 32, 3))
@@ -175,7 +174,6 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
         Head.zeros(values.shape[1], 4),
         Loss(),
         FitOptions([Stage("head", 0, 60)], OptimizerOptions(learning_rate=0.8, weight_decay=0)),
-        place("single"),
         Notice(),
         tmp_path_factory.mktemp("fit"),
     )
