@@ -15,7 +15,7 @@ from taxonvision.errors import UserError
 from taxonvision.models.engine import load_keras
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
-from taxonvision.storage import Recipe, read_manifest, write_json
+from taxonvision.storage import Recipe, read_manifest, replacing_file, write_json
 from taxonvision.tables import write_csv
 from taxonvision.taxonomy.classes import TaxonClass, read_classes, write_classes
 from taxonvision.taxonomy.names import Names, read_names, write_names
@@ -166,7 +166,8 @@ def write_model(
             "numpy": np.__version__,
         },
     }
-    write_json(folder / MANIFEST, manifest)
+    with replacing_file(folder / MANIFEST) as path:  # where it is, all is
+        write_json(path, manifest)
     return manifest
 
 

@@ -1,31 +1,61 @@
+"""The command in this process, with a tiny backbone; `test_resume.py` has it in others."""
+
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_train  # noqa: F401 - brings the backbone
 from PIL import Image
+from tiny_fit import Killed
 
-from taxonvision.catalog.catalog import open_catalog
+from taxonvision import storage
 from taxonvision.catalog.ingest import IngestOptions, ingest
 from taxonvision.catalog.sources.folder import FolderOptions, stage_folder
-from taxonvision.errors import UserError
+from taxonvision.cli.main import main
 from taxonvision.models.engine import load_keras
 from taxonvision.storage import Recipe
 
 load_keras()
+import tensorflow as tf  # noqa: E402
 
+from taxonvision.models import directory  # noqa: E402
 from taxonvision.models.directory import open_model  # noqa: E402
-from taxonvision.training.head import HeadOptions  # noqa: E402
-from taxonvision.training.train import TrainOptions, train  # noqa: E402
+from taxonvision.training import checkpoints, loop, train  # noqa: E402
 
-TINY = TrainOptions(
-    backbone="mobilenet_v2", pretrained=False, image_size=32, head=HeadOptions(epochs=2)
-)
+EPOCHS = 3
+STEPS = 3 * EPOCHS
 
 
-def catalog_of(tmp_path, splits):
+@pytest.fixture(autouse=True)
+def eager():
+    """Tracing a step takes longer than the few steps of a test."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def command(small_catalog, tmp_path) -> Callable[..., int]:
+    """Trains a tiny network with more flags into a folder; returns the exit code."""
+
+    def run(*flags: str, out: Path = tmp_path / "model", catalog: Path = small_catalog) -> int:
+        own = [f"--epochs={EPOCHS}", "--batch_size=4", "--checkpoint_steps=2"]
+        tiny = ["--backbone=tiny", "--nopretrained"]
+        return main(["train", f"--catalog={catalog}", f"--out={out}", *tiny, *own, *flags])
+
+    return run
+
+
+def catalog_of(tmp_path, splits) -> Path:
     """A catalog with the classes and splits of `splits`: file to (class, split)."""
     root = tmp_path / "photos"
     root.mkdir()
@@ -45,31 +75,276 @@ def catalog_of(tmp_path, splits):
         tmp_path / "catalog",
         Recipe("ingest"),
     )
-    return open_catalog(tmp_path / "catalog")
+    return tmp_path / "catalog"
 
 
-@pytest.mark.slow
-def test_any_backbone_with_a_head_for_the_classes(tmp_path):
-    splits = {"1.png": ("fox", "train"), "2.png": ("wolf", "train"), "3.png": ("fox", "val")}
-    catalog = catalog_of(tmp_path, splits)
-    train(catalog, TINY, tmp_path / "model", Recipe("train"))
+def last_line(capsys) -> str:
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
+    """The process ends as a step begins."""
+    call = loop.TrainingStep.__call__
+
+    def killed(self, inputs, labels, number, stop):
+        if number == step:
+            raise Killed
+        return call(self, inputs, labels, number, stop)
+
+    patch.setattr(loop.TrainingStep, "__call__", killed)
+
+
+def checkpoint_steps(out: Path) -> list[int]:
+    return checkpoints.Checkpoints(Path(f"{out}.partial", "checkpoints")).steps()
+
+
+def test_a_head_on_features_makes_a_model_directory(command, tmp_path, small_catalog, capsys):
+    assert command() == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "strategy single: one CPU, no GPU, no TF_CONFIG, no SLURM tasks"
+    assert "warning: the backbone keeps its random weights" in "\n".join(told)
+    assert told[-1].startswith(f"{tmp_path / 'model'}: 4 classes on tiny, validation top-1 ")
     model = open_model(tmp_path / "model")
-    assert model.manifest["backbone"] == {"name": "MobileNetV2", "pretrained": False}
-    assert model.manifest["catalog"] == catalog.fingerprint
+    manifest = model.manifest
+    assert manifest["backbone"] == {"name": "tiny", "pretrained": False}
+    assert (
+        manifest["catalog"]
+        == json.loads((small_catalog / "catalog.json").read_text())["fingerprint"]
+    )
+    assert manifest["trained"] == "head"
+    assert manifest["initial_model"] is None
     assert model.contract.size == 32
-    assert 0 <= model.manifest["metrics"]["val_accuracy"] <= 1
+    assert manifest["metrics"]["epoch"] == EPOCHS
+    assert 0 <= manifest["metrics"]["val_accuracy"] <= 1
     scores = model.recognizer().score(np.zeros((1, 32, 32, 3), np.uint8))
-    assert scores.shape == (1, 2)
+    assert scores.shape == (1, 4)
+    assert not {"checkpoints", "features"} & {path.name for path in model.folder.iterdir()}
+    assert command() == 0
+    assert capsys.readouterr().err == f"already done: {tmp_path / 'model'}\n"
+
+
+VARIANTS = {
+    "head on features": (),
+    "adamw and averages, strong augmentation, sampling": (
+        "--train=all",
+        "--ema=0.9",
+        "--augment=strong",
+        "--sampling=0.5",
+        "--max_photos=3",
+        "--tree_smoothing=4",
+        "--logit_adjustment=1",
+    ),
+    "stages, early stopping": (
+        "--train=head:1,all",
+        "--early_stopping=9",
+        "--nofreeze_batch_norm",
+    ),
+    "bfloat16, sgd": ("--train=all", "--precision=mixed_bfloat16", "--optimizer=sgd"),
+    "float16": ("--train=all", "--precision=mixed_float16", "--label_smoothing=0.1"),
+}
 
 
 @pytest.mark.slow
-def test_a_class_to_learn_nothing_of_and_no_photographs_to_validate_with(tmp_path, capsys):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_killed_run_ends_as_an_undisturbed_one(command, tmp_path, monkeypatch, capsys, variant):
+    flags, whole, killed = VARIANTS[variant], tmp_path / "whole", tmp_path / "killed"
+    assert command(*flags, out=whole) == 0
+    for step, newest in ((3, 2 if "stages" not in variant else 3), (7, 6)):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            kill_at(patch, step)
+            command(*flags, out=killed)
+        assert checkpoint_steps(killed)[0] in (newest, step)
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        if variant == "head on features":  # they are there
+            patch.setattr(train.FeatureExtractor, "extract", lambda *_: pytest.fail("again"))
+        assert command(*flags, out=killed) == 0
+    assert f"\ngoing on from step 6 of {STEPS}\n" in capsys.readouterr().err
+    models = [open_model(out) for out in (whole, killed)]
+    assert models[0].fingerprint == models[1].fingerprint
+    kept = [
+        {k: v for k, v in m.manifest["metrics"].items() if "per_second" not in k} for m in models
+    ]
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.slow
+def test_a_seed_gives_the_same_model_and_another_seed_another(command, tmp_path):
+    flags = ("--train=all", "--epochs=1", "--augment=standard")
+    for out, seed in (("first", 0), ("again", 0), ("other", 1)):
+        assert command(*flags, f"--seed={seed}", out=tmp_path / out) == 0
+    first, again, other = (
+        open_model(tmp_path / out).fingerprint for out in ("first", "again", "other")
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("before", ["its checkpoints are removed", "it is renamed"])
+def test_killed_when_the_model_was_written_it_ends_at_once(
+    command, tmp_path, monkeypatch, capsys, before
+):
+    rmtree = shutil.rmtree
+
+    def killed(path, *arguments, **options):
+        if before == "it is renamed" or Path(path).name == "checkpoints":
+            raise Killed
+        rmtree(path, *arguments, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        if before == "it is renamed":
+            patch.setattr(storage, "_move_into_place", killed)
+        else:
+            patch.setattr(shutil, "rmtree", killed)
+        command()
+    assert (checkpoint_steps(tmp_path / "model") == []) == ("renamed" in before)
+    assert not (tmp_path / "model").exists()
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_train", lambda *_: pytest.fail("trained again"))
+        assert command() == 0
+    assert last_line(capsys).startswith(f"{tmp_path / 'model'}: 4 classes on tiny")
+    kept = {path.name for path in (tmp_path / "model").iterdir()}
+    assert not {"checkpoints", "features", ".made_by"} & kept
+    assert open_model(tmp_path / "model").manifest["metrics"]["epoch"] == EPOCHS
+
+
+def test_killed_while_the_manifest_is_written_it_is_written_again(command, tmp_path, monkeypatch):
+    def half(path, value):
+        path.write_text("{")
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(directory, "write_json", half)
+        command()
+    assert command() == 0
+    assert open_model(tmp_path / "model").manifest["metrics"]["epoch"] == EPOCHS
+
+
+def test_unfinished_work_of_other_flags_is_kept(command, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 4)
+        command()
+    kept = checkpoint_steps(tmp_path / "model")
+    assert kept[0] == 4
+    capsys.readouterr()
+    assert command("--learning_rate=0.5") == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    partial = tmp_path / "model.partial"
+    assert line == (
+        f"taxonvision: {partial} holds the unfinished work of a run with other flags or inputs: "
+        f"run it again to go on with it, choose another --out, or remove {partial}"
+    )
+    assert checkpoint_steps(tmp_path / "model") == kept
+    # How often and where is no matter of what comes out.
+    assert command("--checkpoint_steps=5", "--strategy=single") == 0
+    assert f"going on from step 4 of {STEPS}" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(command, tmp_path, monkeypatch, capsys):
+    assert command(out=tmp_path / "whole") == 0
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 7)
+        command()
+    newest, older = checkpoint_steps(tmp_path / "model")
+    path = tmp_path / "model.partial" / "checkpoints" / f"step-{newest:010d}.npz"
+    path.write_bytes(path.read_bytes()[:-100])
+    capsys.readouterr()
+    assert command() == 0
+    told = capsys.readouterr().err
+    assert f"warning: {path} is damaged (" in told
+    assert f"\ngoing on from step {older} of {STEPS}\n" in told
+    first, second = (open_model(tmp_path / name).fingerprint for name in ("whole", "model"))
+    assert first == second
+
+
+def test_a_loss_that_is_no_number_is_one_line(command, tmp_path, capsys):
+    flags = ("--optimizer=sgd", "--learning_rate=1e38", "--warmup=0.1", "--epochs=10")
+    assert command(*flags, "--checkpoint_steps=1") == 2
+    line = last_line(capsys)
+    assert line.startswith("taxonvision: ")
+    assert line.endswith(
+        f"; the last checkpoint is kept in {tmp_path / 'model.partial' / 'checkpoints'}: "
+        "try a lower --learning_rate"
+    )
+    kept = checkpoints.Checkpoints(tmp_path / "model.partial" / "checkpoints")
+    with np.load(kept._path(kept.newest())) as archive:
+        assert all(np.isfinite(archive[name]).all() for name in archive.files)
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leave no room in the file system of a folder."""
+    with (folder / "filler").open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize("when", ["step", "model"])
+def test_a_full_disk_is_one_line_and_the_run_goes_on(
+    command, tmp_path, monkeypatch, small_disk, capsys, when
+):
+    assert command(out=tmp_path / "whole") == 0
+    out = small_disk / "model"
+    call, write = loop.TrainingStep.__call__, train.write_model
+
+    def filling(self, inputs, labels, number, stop):
+        if number == 5:
+            fill(small_disk)
+        return call(self, inputs, labels, number, stop)
+
+    def filling_first(*arguments, **options):
+        fill(small_disk)
+        return write(*arguments, **options)
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        if when == "step":
+            patch.setattr(loop.TrainingStep, "__call__", filling)
+        else:
+            patch.setattr(train, "write_model", filling_first)
+        assert command(out=out) == 2
+    line = last_line(capsys)
+    assert line.startswith("taxonvision: ")
+    assert "No space left on device" in line
+    assert not out.exists()
+    (small_disk / "filler").unlink()
+    assert command(out=out) == 0
+    assert "going on from step " in capsys.readouterr().err
+    assert open_model(out).fingerprint == open_model(tmp_path / "whole").fingerprint
+
+
+def test_only_a_class_to_learn_nothing_of_and_no_photographs_to_validate_with(
+    command, tmp_path, capsys
+):
     splits = {"1.png": ("fox", "train"), "2.png": ("wolf", "test"), "3.png": ("lynx", "train")}
-    train(catalog_of(tmp_path, splits), TINY, tmp_path / "model", Recipe("train"))
-    assert "warning: 1 classes have no photograph in the split train" in capsys.readouterr().err
-    metrics = json.loads((tmp_path / "model" / "model.json").read_text())["metrics"]
+    catalog = catalog_of(tmp_path, splits)
+    assert command(catalog=catalog) == 0
+    told = capsys.readouterr().err
+    assert "warning: 1 classes have no photograph in the split train" in told
+    metrics = open_model(tmp_path / "model").manifest["metrics"]
     assert "accuracy" in metrics
     assert not [name for name in metrics if name.startswith("val")]
+    capsys.readouterr()
+    assert command("--early_stopping=2", catalog=catalog, out=tmp_path / "other") == 2
+    assert last_line(capsys) == (
+        f"taxonvision: {catalog} has no photographs in the split val, which --early_stopping needs"
+    )
+    assert not (tmp_path / "other.partial").exists()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +354,9 @@ def test_a_class_to_learn_nothing_of_and_no_photographs_to_validate_with(tmp_pat
         {"1.png": ("fox", "test"), "2.png": ("wolf", "test")},
     ],
 )
-def test_what_cannot_be_trained_on_is_one_sentence(tmp_path, splits):
-    with pytest.raises(UserError, match="training needs two classes and photographs"):
-        train(catalog_of(tmp_path, splits), TINY, tmp_path / "model", Recipe("train"))
+def test_what_cannot_be_trained_on_is_one_sentence(command, tmp_path, capsys, splits):
+    assert command(catalog=catalog_of(tmp_path, splits)) == 2
+    line = last_line(capsys)
+    assert "training needs two classes and photographs" in line
     assert not (tmp_path / "model").exists()
+    assert not (tmp_path / "model.partial").exists()
