@@ -1,8 +1,9 @@
 """What training all layers brings over the head alone, and what logit adjustment brings to rarity.
 
-The claims: on 100 butterflies and moths, fine-tuning every layer of the default backbone from the
-head-only model names at least 4 points more of the test photographs right; on a long-tailed cut of
-them logit adjustment raises the mean accuracy over taxa, in the mean of three seeds.
+The claims: on 100 butterflies and moths, training every layer of the default backbone from its
+ImageNet weights names at least 4 points more of the test photographs right than training the head
+alone; on a long-tailed cut of them logit adjustment raises the mean accuracy over taxa, in the mean
+of three seeds.
 
     python benchmarks/finetune.py --data=FOLDER [--workdir=DIR]
     python benchmarks/finetune.py --short
@@ -30,12 +31,9 @@ from taxonvision.evaluation.results import read_results
 _DATA = flags.DEFINE_string("data", None, "folder of the data set")
 _WORKDIR = flags.DEFINE_string("workdir", None, "where to work; by default a temporary folder")
 _SHORT = flags.DEFINE_bool("short", False, "fine-tune six synthetic species, small and few")
-_STAGES = (  # low first: crops shown enlarged match whole photographs at a higher resolution later
-    ("--image_size=160", "--epochs=6", "--learning_rate=6e-4"),
-    ("--image_size=224", "--epochs=2", "--learning_rate=1e-4", "--augment=light"),
-)
-_SHORT_STAGES = (("--epochs=4", "--learning_rate=6e-4", "--augment=light"),)
-_EVERY_STAGE = ("--train=all", "--batch_size=32", "--label_smoothing=0.1")
+_TUNING = (
+    "--train=all", "--epochs=8", "--batch_size=32", "--learning_rate=2e-3", "--label_smoothing=0.1",
+)  # fmt: skip
 _SEEDS = (0, 1, 2)
 _RAREST = 0.1  # of the photographs of the most frequent class
 _RESAMPLES = 10_000
@@ -47,15 +45,11 @@ def main(argv: list[str]) -> int:
         work = Path(_WORKDIR.value or temporary)
         data = _synthetic(work) if _SHORT.value else Path(_DATA.value or "").absolute()
         catalog = _ingest(data, data / "labels.csv", work / "catalog")
-        small = ["--image_size=64"] if _SHORT.value else []
+        small = ["--image_size=96"] if _SHORT.value else []
         head_seconds = _train(catalog, work / "head", *small)
-        model, seconds = work / "head", 0.0
-        for number, stage in enumerate(_SHORT_STAGES if _SHORT.value else _STAGES):
-            out = work / f"all{number}"
-            seconds += _train(catalog, out, f"--init_from={model}", *_EVERY_STAGE, *stage)
-            model = out
+        seconds = _train(catalog, work / "all", *_TUNING, *small)
         head = _evaluate(work / "head", catalog, work / "results" / "head")
-        tuned = _evaluate(model, catalog, work / "results" / "all")
+        tuned = _evaluate(work / "all", catalog, work / "results" / "all")
         tails = [] if _SHORT.value else [_long_tail(work, data, seed) for seed in _SEEDS]
         rights = [
             is_right(read_results(work / "results" / name).scores) for name in ("head", "all")
@@ -65,8 +59,7 @@ def main(argv: list[str]) -> int:
         f"{head_seconds:.0f} s"
     )
     print(
-        f"all layers: top-1 {tuned['top1']:.3f}, macro {tuned['macro_top1']:.3f}, "
-        f"{seconds:.0f} s more"
+        f"all layers: top-1 {tuned['top1']:.3f}, macro {tuned['macro_top1']:.3f}, {seconds:.0f} s"
     )
     gain = tuned["top1"] - head["top1"]
     low, high = _interval(rights[1].astype(float) - rights[0])
@@ -131,7 +124,7 @@ def _interval(differences: np.ndarray) -> tuple[float, float]:
 
 
 def _synthetic(work: Path) -> Path:
-    taxonvision("synth", f"--out={work / 'synth'}", "--taxa=6", "--photos_per_taxon=12")
+    taxonvision("synth", f"--out={work / 'synth'}", "--taxa=6", "--photos_per_taxon=20")
     (work / "synth" / "photos").rename(work / "synth" / "images")
     return work / "synth"
 

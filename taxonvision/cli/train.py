@@ -18,7 +18,7 @@ from taxonvision.errors import UserError
 from taxonvision.models.directory import MANIFEST, open_model
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
-from taxonvision.storage import check_place
+from taxonvision.storage import check_place, file_digest
 
 if TYPE_CHECKING:
     from taxonvision.training.options import TrainOptions
@@ -53,7 +53,8 @@ def _define_what(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "init_from",
         None,
-        "a model to start from: its backbone, and its head for the taxa that it knows",
+        "a model to start from, or the checkpoints of one, OUT.partial: its backbone, and its head "
+        "for the taxa that it knows",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -230,7 +231,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     inputs = inputs_of(catalog)
     init_from = optional_path(values.init_from)
     if init_from is not None:
-        inputs["init_from"] = open_model(init_from).fingerprint
+        inputs["init_from"] = _fingerprint(init_from)
         if values["backbone"].present:
             raise UserError("--init_from brings its own backbone; leave out --backbone")
     recipe = recipe_of("train", values, inputs, leaving_out=_NOT_IN_RECIPES)
@@ -247,6 +248,12 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
             + (f", validation top-1 {accuracy:.1%}" if accuracy is not None else "")
         )
     return 0
+
+
+def _fingerprint(init_from: Path) -> str:
+    """Of a model, or of the newest checkpoint of an unfinished one."""
+    checkpoints = sorted(init_from.glob("checkpoints/step-*.npz"))
+    return file_digest(checkpoints[-1]) if checkpoints else open_model(init_from).fingerprint
 
 
 def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:

@@ -22,6 +22,8 @@ from taxonvision.errors import UserError
 from taxonvision.progress import say
 from taxonvision.text import reason_of
 
+CHECKPOINTS = "checkpoints"
+"""The folder of checkpoints within that of the unfinished model."""
 _NAME = re.compile(r"step-(\d+)\.npz")
 _STATE = "state"
 _KEPT = 2
@@ -69,6 +71,10 @@ class Checkpoints:
         """Give the variables the values of a step; returns its state."""
         return read_values(self._path(step), variables)
 
+    def restore_first(self, step: int, variables: Sequence[keras.Variable]) -> None:
+        """Give the variables, which are the first of a step's, their values."""
+        read_values(self._path(step), variables, first=True)
+
     def state(self, step: int) -> dict[str, Any]:
         """The state of a step alone."""
         return read_values(self._path(step), [])
@@ -97,23 +103,25 @@ def write_values(path: Path, variables: Sequence[keras.Variable], state: Mapping
         ) from None
 
 
-def read_values(path: Path, variables: Sequence[keras.Variable]) -> dict[str, Any]:
+def read_values(
+    path: Path, variables: Sequence[keras.Variable], *, first: bool = False
+) -> dict[str, Any]:
     """Give variables the values that `write_values` wrote; returns the state.
 
-    No variables: the state alone. Raises UserError when the file is not of these variables.
+    No variables: the state alone. `first`: more variables than these were written, after them.
+    Raises UserError when the file is not of these variables.
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             state = json.loads(archive[_STATE].tobytes())
             count = len(archive.files) - 1
-            wanted = range(count if variables else 0)
+            wanted = range(min(count, len(variables)))
             values = [archive[f"{number:06d}"] for number in wanted]
     except Exception as error:  # see `Checkpoints.newest`
         raise UserError(f"the checkpoint {path} cannot be read: {reason_of(error)}") from None
-    fits = count == len(variables) and all(
-        value.shape == tuple(v.shape) for value, v in zip(values, variables, strict=True)
-    )
-    if variables and not fits:
+    complete = len(values) == len(variables) and (first or count == len(variables))
+    fits = all(v.shape == tuple(w.shape) for v, w in zip(values, variables, strict=False))
+    if variables and not (complete and fits):
         raise UserError(
             f"the checkpoint {path} is of another network; remove {path.parent} to begin anew"
         )

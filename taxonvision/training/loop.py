@@ -19,14 +19,22 @@ import tensorflow as tf
 
 from taxonvision.errors import RequeueError, UserError
 from taxonvision.progress import say, track
-from taxonvision.training.checkpoints import Checkpoints, read_values, write_values
+from taxonvision.training.checkpoints import CHECKPOINTS, Checkpoints, read_values, write_values
 from taxonvision.training.feeds import Feed
 from taxonvision.training.fit_state import FitOptions, Outcome, Progress
 from taxonvision.training.journal import Journal
 from taxonvision.training.optimizers import make_optimizer, make_schedule
 from taxonvision.training.signals import Notice
 from taxonvision.training.stages import Stage
-from taxonvision.training.step import Loss, Mixer, Sums, TrainingStep, ValidationStep, of_chief
+from taxonvision.training.step import (
+    Loss,
+    Mixer,
+    Sums,
+    TrainingStep,
+    ValidationStep,
+    from_all,
+    of_chief,
+)
 from taxonvision.training.strategies import Placement
 
 _SHOWN = 16
@@ -85,8 +93,8 @@ class Fit:
         self._loss, self._mix, self._feed, self._options = loss, mix, feed, options
         self._notice = notice
         self._variables = list(network.variables)
-        self._checkpoints = Checkpoints(folder / "checkpoints")
-        self._best = folder / "checkpoints" / "best.npz"
+        self._checkpoints = Checkpoints(folder / CHECKPOINTS)
+        self._best = folder / CHECKPOINTS / "best.npz"
         self._journal = Journal(folder, writes=placement.chief)
         self._validate = ValidationStep(placement, network)
         self._progress = Progress()
@@ -271,8 +279,7 @@ class Fit:
         self._journal.epoch(progress.history, options.epochs, seconds_left)
         if options.early_stopping and sums.mean_loss < progress.best_loss:
             progress.best_loss, progress.best_epoch = sums.mean_loss, epoch
-            if self._placement.chief:
-                write_values(self._best, self._variables, {})
+            self._chief_writes(lambda: write_values(self._best, self._variables, {}))
         if options.early_stopping and stage is options.stages[-1]:
             since = epoch - max(progress.best_epoch, stage.first_epoch)
             progress.stopped = since >= options.early_stopping
@@ -286,7 +293,6 @@ class Fit:
         last = len(progress.history) - 1
         if not self._options.early_stopping or progress.best_epoch == last:
             return last
-        of_chief(self._placement, 0)  # it has written them
         read_values(self._best, self._variables)
         if self._placement.chief:
             say(f"the weights of epoch {progress.best_epoch + 1}, the best, are kept")
@@ -302,13 +308,24 @@ class Fit:
 
     def _diverged(self, what: str) -> NoReturn:
         raise UserError(
-            f"{what}; the last checkpoint is kept in {self._checkpoints.folder}: "
-            "try a lower --learning_rate"
+            f"{what}; the last checkpoint is kept: go on from it with a lower --learning_rate, "
+            f"--init_from={self._checkpoints.folder.parent} and another --out"
         )
 
     def _checkpoint(self, variables: Sequence[keras.Variable]) -> None:
+        step, state = self._progress.step, self._progress.as_json()
+        # The step that spoils the weights may have had a loss that was finite still.
+        if not all(np.isfinite(np.asarray(variable)).all() for variable in self._variables):
+            self._diverged(f"weights are not finite after step {step}")
+        self._chief_writes(lambda: self._checkpoints.save(step, variables, state))
+
+    def _chief_writes(self, write: Callable[[], None]) -> None:
+        """Let the chief write something; where it cannot, all workers raise UserError."""
+        fault = None
         if self._placement.chief:
-            # The step that spoils the weights may have had a loss that was finite still.
-            if not all(np.isfinite(np.asarray(variable)).all() for variable in self._variables):
-                self._diverged(f"weights are not finite after step {self._progress.step}")
-            self._checkpoints.save(self._progress.step, variables, self._progress.as_json())
+            try:
+                write()
+            except UserError as error:
+                fault = error
+        if from_all(self._placement, int(fault is not None)):
+            raise fault or UserError("the first worker cannot write; its output says why")

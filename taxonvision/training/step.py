@@ -207,6 +207,8 @@ def on_replicas(placement: Placement, *tensors: Any) -> tuple[Any, ...]:
 
 def from_all(placement: Placement, number: int) -> int:
     """The sum of the numbers that all workers call this with; waits for all of them."""
+    if placement.workers == 1:
+        return number
     strategy = placement.strategy
 
     @tf.function

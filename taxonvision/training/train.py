@@ -32,6 +32,7 @@ from taxonvision.storage import (
     publish_resuming,
     read_json,
 )
+from taxonvision.training.checkpoints import CHECKPOINTS
 from taxonvision.training.feeds import FeatureFeed, Features, PhotographFeed
 from taxonvision.training.fit_state import Outcome
 from taxonvision.training.head import Head, fit_head
@@ -43,11 +44,11 @@ from taxonvision.training.options import TrainOptions, refuse, refuse_examples, 
 from taxonvision.training.signals import Notice
 from taxonvision.training.step import from_all, of_chief
 from taxonvision.training.strategies import Placement, lost_worker, place
-from taxonvision.training.warm_start import WarmStart, read_warm_start
+from taxonvision.training.warm_start import UNFINISHED, WarmStart, note_start, read_warm_start
 
 _UNFINISHED_VERSION = "1"
 """Counts up when unfinished work of an earlier version cannot be gone on with."""
-_CHECKPOINTS, _FEATURES = "checkpoints", "features"
+_FEATURES = "features"
 _WORTH_PREPARING = 10_000
 """Photographs from which on shards save more time than they cost."""
 _ROOM_TO_CROP = 8 / 7
@@ -85,8 +86,9 @@ def train(
             _train(_Run(examples, photos, options, placement, notice, folder, warm), recipe)
         if not placement.chief:
             return None
-        for name in (_CHECKPOINTS, _FEATURES):
+        for name in (CHECKPOINTS, _FEATURES):
             shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / UNFINISHED).unlink(missing_ok=True)
         return dict(read_json(folder / MANIFEST))
 
 
@@ -109,7 +111,7 @@ def _folder(out: Path, recipe: Recipe, placement: Placement, *, overwrite: bool)
     if not placement.chief:
         yield partial_of(out)
         return
-    check_unfinished(out, recipe, _CHECKPOINTS, version=_UNFINISHED_VERSION)
+    check_unfinished(out, recipe, CHECKPOINTS, version=_UNFINISHED_VERSION)
     with publish_resuming(
         out, MANIFEST, recipe, version=_UNFINISHED_VERSION, overwrite=overwrite
     ) as folder:
@@ -243,6 +245,8 @@ def _network(run: _Run) -> _Trained:
     """Train the network on photographs, on all devices."""
     options, placement, examples = run.options, run.placement, run.examples
     network = Network(options.network, placement, run.warm, run.head)
+    if placement.chief:
+        note_start(run.folder, network.backbone, examples.classes)
     contract = run.contract(network.backbone)
     recipe = options.recipe
     stored = stored_photos(examples, "train", math.ceil(contract.size * _ROOM_TO_CROP))

@@ -9,11 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from taxonvision.errors import UserError
-from taxonvision.models.classifier import take_apart
+from taxonvision.models.backbones import Backbone, build_backbone
+from taxonvision.models.classifier import assemble, logits_of, take_apart
 from taxonvision.models.directory import open_model
+from taxonvision.storage import read_json, write_json
 from taxonvision.taxonomy.classes import TaxonClass
 from taxonvision.text import reason_of
+from taxonvision.training.checkpoints import CHECKPOINTS, Checkpoints
 from taxonvision.training.head import Head
+
+UNFINISHED = "unfinished.json"
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,26 @@ class WarmStart:
         return sum(each.taxon_id in self.rows for each in classes)
 
 
+def note_start(folder: Path, backbone: Backbone, classes: Sequence[TaxonClass]) -> None:
+    """Note in the folder of an unfinished model what its checkpoints are of."""
+    write_json(
+        folder / UNFINISHED,
+        {
+            "backbone": backbone.name,
+            "pretrained": backbone.pretrained,
+            "image_size": backbone.image_size,
+            "taxon_ids": [each.taxon_id for each in classes],
+        },
+    )
+
+
 def read_warm_start(folder: Path) -> WarmStart:
-    """Read what can be taken over from a model directory; UserError when nothing can."""
+    """Read what can be taken over from a model, or from an unfinished one (`OUT.partial`).
+
+    Raises UserError when nothing can.
+    """
+    if (folder / UNFINISHED).is_file():
+        return _read_unfinished(folder)
     model = open_model(folder)
     try:
         backbone, kernel, bias = take_apart(model.load())
@@ -73,4 +96,31 @@ def read_warm_start(folder: Path) -> WarmStart:
         model.contract.size,
         backbone.get_weights(),
         rows,
+    )
+
+
+def _read_unfinished(folder: Path) -> WarmStart:
+    """The weights of the newest checkpoint of a run that did not end well."""
+    noted = read_json(folder / UNFINISHED)
+    checkpoints = Checkpoints(folder / CHECKPOINTS)
+    step = checkpoints.newest()
+    try:
+        name, size, taxa = noted["backbone"], noted["image_size"], noted["taxon_ids"]
+        pretrained = bool(noted["pretrained"])
+    except (KeyError, TypeError):
+        step = None
+    if step is None:
+        raise UserError(f"{folder} cannot be started from: it has no checkpoint")
+    backbone = build_backbone(name, pretrained=False, image_size=size)
+    first = Head.zeros(backbone.model.outputs[0].shape[-1], len(taxa))
+    network = logits_of(assemble(backbone.model, first.kernel, first.bias))
+    checkpoints.restore_first(step, network.variables)
+    kernel, bias = network.get_layer("logits").get_weights()
+    return WarmStart(
+        f"step {step} of {folder.name}",
+        name,
+        pretrained,
+        size,
+        backbone.model.get_weights(),
+        {taxon: (kernel[:, column], bias[column]) for column, taxon in enumerate(taxa)},
     )

@@ -46,7 +46,7 @@ def build(name: str, *, pretrained: bool = True, image_size: int | None = None) 
     return _known(name, pretrained=pretrained, image_size=image_size)
 
 
-network.build_backbone = build
+network.build_backbone = warm_start.build_backbone = build
 
 
 def _write_weights(folder: Path) -> None:
