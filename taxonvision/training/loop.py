@@ -271,7 +271,7 @@ class Fit:
         }
         if sums.count:
             row |= {"val_loss": sums.mean_loss, "val_accuracy": sums.accuracy}
-        row["photographs_per_second"] = round(speed, 1)
+        row["photographs_per_second"] = float(f"{speed:.4g}")
         progress.history.append(row)
         progress.epoch = Sums()
         photographs_left = (self._total - progress.step) * self._feed.batch_size

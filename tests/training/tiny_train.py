@@ -21,7 +21,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from taxonvision.models.backbones import Backbone  # noqa: E402
-from taxonvision.training import loop, network  # noqa: E402
+from taxonvision.training import loop, network, warm_start  # noqa: E402
 
 _known = network.build_backbone
 
