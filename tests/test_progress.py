@@ -30,6 +30,18 @@ def test_long_work_is_told_now_and_then_with_the_time_left(capsys, monkeypatch):
     ]
 
 
+def test_lines_get_rarer_and_hold_what_else_is_to_be_shown(capsys, monkeypatch):
+    seconds = iter(range(0, 10_000, 30))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(seconds)))
+    list(track(range(60), 60, "epoch 1", note=lambda: "loss 0.5", closing=False))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "epoch 1: 1/60 photographs, 0/s, 1770 s left, loss 0.5"
+    done = [int(re.search(r"(\d+)/60", line)[1]) for line in lines]
+    assert len(done) < 30  # of 59 chances, each 30 s apart
+    assert done[-1] - done[-2] > done[1] - done[0]
+    assert not any(" in " in line for line in lines)
+
+
 def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")

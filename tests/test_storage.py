@@ -10,8 +10,10 @@ from taxonvision.errors import AlreadyDone, UserError
 from taxonvision.storage import (
     Recipe,
     check_place,
+    check_unfinished,
     digest_of,
     file_digest,
+    partial_of,
     publish,
     publish_resuming,
     read_json,
@@ -600,6 +602,21 @@ def test_killed_before_the_last_rename_all_is_there(tmp_path, monkeypatch):
     with resuming(tmp_path / "out") as partial:
         assert names(partial) == ["piece", MANIFEST]
     assert names(tmp_path) == ["out"]
+
+
+def test_unfinished_work_worth_keeping_is_not_thrown_away(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(UserError), resuming(out) as partial:
+        (partial / "checkpoints").mkdir()
+        raise UserError("stopped")
+    assert partial == partial_of(out)
+    check_unfinished(out, RECIPE, "checkpoints", version="1")
+    check_unfinished(out, OTHER, "something else", version="1")
+    with pytest.raises(UserError, match="unfinished work of a run with other flags"):
+        check_unfinished(out, OTHER, "checkpoints", version="1")
+    with pytest.raises(UserError, match="unfinished work"):
+        check_unfinished(out, RECIPE, "checkpoints", version="2")
+    check_unfinished(tmp_path / "other", RECIPE, "checkpoints", version="1")
 
 
 def test_of_two_resuming_runs_only_one_begins(tmp_path):

@@ -18,7 +18,7 @@ import taxonvision
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.cli import main as main_module
 from taxonvision.cli.main import COMMANDS, main
-from taxonvision.errors import GateRefusedError, UserError
+from taxonvision.errors import GateRefusedError, RequeueError, UserError
 
 HEAVY = ("absl", "numpy", "tensorflow", "keras", "duckdb", "rich", "PIL", "ai_edge_litert")
 
@@ -300,6 +300,7 @@ def raising(monkeypatch):
     [
         (UserError("do this"), 2, "taxonvision: do this\n"),
         (GateRefusedError("0.5 < 0.9"), 3, "taxonvision: 0.5 < 0.9\n"),
+        (RequeueError("step 3: checkpointed"), 85, "taxonvision: step 3: checkpointed\n"),
         (KeyboardInterrupt(), 130, "taxonvision: interrupted; nothing half written was left\n"),
         (
             ModuleNotFoundError("no", name="keras_hub.src"),
