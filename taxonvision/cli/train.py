@@ -76,7 +76,7 @@ def _define_what(values: flags.FlagValues) -> None:
         "freeze_batch_norm",
         None,
         "keep the statistics, scales and offsets of batch normalisation; by default where training "
-        "starts from weights. Millions of photographs are better off without",
+        "starts from weights",
         flag_values=values,
     )
     flags.DEFINE_integer(
