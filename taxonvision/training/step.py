@@ -6,6 +6,7 @@ step is a function that runs on every replica, whose gradients the optimiser add
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -125,7 +126,7 @@ class TrainingStep:
                 ]
             )
 
-        @tf.function
+        @tf.function(autograph=False)  # translating what needs none takes seconds
         def run(inputs: Any, labels: Any, step: Any, stop: Any) -> Any:
             each = strategy.run(replica_step, args=(inputs, labels, step, stop))
             return strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
@@ -166,7 +167,7 @@ class ValidationStep:
                 ]
             )
 
-        @tf.function
+        @tf.function(autograph=False)
         def run(inputs: Any, labels: Any, weights: Any, stop: Any) -> Any:
             each = strategy.run(replica_step, args=(inputs, labels, weights, stop))
             return strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
@@ -209,15 +210,21 @@ def from_all(placement: Placement, number: int) -> int:
     """The sum of the numbers that all workers call this with; waits for all of them."""
     if placement.workers == 1:
         return number
-    strategy = placement.strategy
+    total = _summing(placement.strategy)(tf.constant(number, tf.int64))
+    return int(total) // (placement.replicas // placement.workers)
 
-    @tf.function
-    def summed() -> Any:
-        # Made by each replica: one tensor for all cannot be reduced.
-        each = strategy.run(lambda: tf.constant(number, tf.int64))
+
+@functools.cache
+def _summing(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function of a number int64 to its sum over all replicas, traced only once."""
+
+    @tf.function(autograph=False)
+    def summed(mine: Any) -> Any:
+        # Each replica has its own: one tensor for all cannot be reduced.
+        each = strategy.run(lambda: tf.identity(mine))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
 
-    return int(summed()) // (placement.replicas // placement.workers)
+    return summed
 
 
 def of_chief(placement: Placement, number: int) -> int:

@@ -108,10 +108,10 @@ def _lost_workers_told() -> Iterator[None]:
 @contextlib.contextmanager
 def _folder(out: Path, recipe: Recipe, placement: Placement, *, overwrite: bool) -> Iterator[Path]:
     """The folder of the unfinished model; the chief's becomes the model in the end."""
+    check_unfinished(out, recipe, CHECKPOINTS, version=_UNFINISHED_VERSION)  # all workers refuse
     if not placement.chief:
         yield partial_of(out)
         return
-    check_unfinished(out, recipe, CHECKPOINTS, version=_UNFINISHED_VERSION)
     with publish_resuming(
         out, MANIFEST, recipe, version=_UNFINISHED_VERSION, overwrite=overwrite
     ) as folder:

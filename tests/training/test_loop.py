@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import csv
 import random
+import re
 import signal
 
 import numpy as np
 import pytest
 from tiny_fit import STEPS, Killed, TinyFeed, TinyRun, same, without_speed
 
+from taxonvision import progress
 from taxonvision.errors import RequeueError, UserError
 from taxonvision.models.engine import load_keras
 
@@ -102,6 +104,17 @@ def test_an_epoch_is_one_line(tmp_path, capsys):
     assert first.endswith(" left")
     assert second.startswith("epoch 2 of 2 (all): loss ")
     assert not second.endswith(" left")
+
+
+def test_long_epochs_say_how_far_they_are(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
+    TinyRun(tmp_path, epochs=1).run()
+    first, second, _ = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"epoch 1 of 1: 4/12 photographs, \d+/s, \d+ s left", first)
+    # The second step is read while the third runs.
+    assert re.fullmatch(
+        r"epoch 1 of 1: 8/12 photographs, \d+/s, \d+ s left, loss \d\.\d{3}.*", second
+    )
 
 
 def test_without_validation_photographs_there_is_nothing_of_them(tmp_path, capsys):

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from taxonvision import storage
 from taxonvision.catalog.ingest import IngestOptions, ingest
 from taxonvision.catalog.sources.folder import FolderOptions, stage_folder
 from taxonvision.cli.main import main
+from taxonvision.errors import UserError
 from taxonvision.models.engine import load_keras
 from taxonvision.storage import Recipe
 
@@ -29,7 +31,7 @@ import tensorflow as tf  # noqa: E402
 
 from taxonvision.models import directory  # noqa: E402
 from taxonvision.models.directory import open_model  # noqa: E402
-from taxonvision.training import checkpoints, loop, train  # noqa: E402
+from taxonvision.training import checkpoints, loop, strategies, train  # noqa: E402
 
 EPOCHS = 3
 STEPS = 3 * EPOCHS
@@ -80,6 +82,19 @@ def catalog_of(tmp_path, splits) -> Path:
 
 def last_line(capsys) -> str:
     return capsys.readouterr().err.splitlines()[-1]
+
+
+def shown(out: Path, tag: str) -> dict[int, np.ndarray]:
+    """What TensorBoard shows by step."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    return {
+        event.step: tf.make_ndarray(value.tensor)
+        for path in sorted((out / "logs").iterdir())
+        for event in EventFileLoader(str(path)).Load()
+        for value in event.summary.value
+        if value.tag == tag
+    }
 
 
 def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
@@ -220,6 +235,22 @@ def test_killed_while_the_manifest_is_written_it_is_written_again(command, tmp_p
     assert open_model(tmp_path / "model").manifest["metrics"]["epoch"] == EPOCHS
 
 
+def test_a_signal_while_features_are_extracted(command, monkeypatch, capsys):
+    start = train.start_backbone
+
+    def told(*arguments):
+        signal.raise_signal(signal.SIGUSR1)
+        return start(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "start_backbone", told)
+        assert command() == 85
+    assert last_line(capsys) == (
+        "taxonvision: the features are not complete, exiting with 85 to be requeued"
+    )
+    assert command() == 0
+
+
 def test_unfinished_work_of_other_flags_is_kept(command, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, 4)
@@ -235,6 +266,14 @@ def test_unfinished_work_of_other_flags_is_kept(command, tmp_path, monkeypatch, 
         f"run it again to go on with it, choose another --out, or remove {partial}"
     )
     assert checkpoint_steps(tmp_path / "model") == kept
+    # Any other worker refuses as the chief does, lest it waits for it.
+    second = strategies.Placement(tf.distribute.get_strategy(), 1, 2, "the second of two")
+    other = Recipe("train", {"learning_rate": 0.5})
+    with (
+        pytest.raises(UserError, match="unfinished work of a run with other flags"),
+        train._folder(tmp_path / "model", other, second, overwrite=False),
+    ):
+        pass
     # How often and where is no matter of what comes out.
     assert command("--checkpoint_steps=5", "--strategy=single") == 0
     assert f"going on from step 4 of {STEPS}" in capsys.readouterr().err
@@ -291,6 +330,10 @@ def test_a_run_that_diverged_is_gone_on_with_by_other_flags(
     told = capsys.readouterr().err
     assert f"starting from {partial}, which knows 4 of the 4 taxa\n" in told
     assert open_model(tmp_path / "again").manifest["backbone"]["name"] == "tiny"
+    # What was trained on can be looked at.
+    (_, _, *pictures) = shown(tmp_path / "again", "augmented")[0]
+    assert len(pictures) == 12
+    assert {tuple(tf.io.decode_png(picture).shape) for picture in pictures} == {(32, 32, 3)}
 
 
 @pytest.fixture
