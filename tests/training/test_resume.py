@@ -66,9 +66,9 @@ class Training:
     def newest_checkpoint(self) -> int | None:
         return Checkpoints(Path(f"{self.out}.partial", "checkpoints")).newest()
 
-    def weights(self, rank: int = 0) -> dict[str, np.ndarray]:
-        """Those that a worker ended with."""
-        return dict(np.load(self.folder / f"{rank}.npz"))
+    def weights(self, name: str = "0-last") -> dict[str, np.ndarray]:
+        """Those of a worker, after the last step or, without `-last`, those that were kept."""
+        return dict(np.load(self.folder / f"{name}.npz"))
 
 
 def _wait_for_step(workers: Workers, rank: int, step: int) -> None:
@@ -131,19 +131,24 @@ def test_two_processes_train_as_one_does(one, two):
 
 
 def test_both_workers_end_with_equal_weights_and_statistics(two):
-    first, second = two.weights(0), two.weights(1)
+    first, second = two.weights("0-last"), two.weights("1-last")
     assert sum("moving" in name for name in first) == 4
     assert difference(first, second) == 0
+    assert difference(two.weights("0"), two.weights("1")) == 0
 
 
-def test_two_devices_of_a_process_train_as_one_does(small_catalog, tmp_path, one):
-    mirrored = Training(small_catalog, tmp_path / "mirrored", 1, "--strategy=mirrored")
-    [outcome] = mirrored.run(TINY_CPUS="2")
+def test_two_devices_of_a_process_go_on_as_one_would(small_catalog, tmp_path, one):
+    training = Training(small_catalog, tmp_path / "mirrored", 1)
+    training.disturbed(signal.SIGKILL, 12, 0.0, 0)
+    begun = training.newest_checkpoint()
+    training.command.append("--strategy=mirrored")  # a run may move elsewhere
+    [outcome] = training.run(TINY_CPUS="2")
     assert outcome.returncode == 0, outcome.stderr
     assert "strategy mirrored: 2 CPUs of this machine\n" in outcome.stderr
-    alone, pair = losses(one), losses(mirrored)
+    assert f"\ngoing on from step {begun} of {STEPS}\n" in outcome.stderr
+    alone, pair = losses(one), losses(training)
     assert max(abs(alone[step] - pair[step]) for step in alone) < 1e-4
-    assert difference(one.weights(), mirrored.weights()) < 1e-5
+    assert difference(one.weights(), training.weights()) < 1e-5
 
 
 def test_a_process_killed_at_any_moment_ends_with_the_same_bits(small_catalog, tmp_path, one):
@@ -220,5 +225,6 @@ def test_two_processes_of_which_any_is_killed_or_told_to_stop(small_catalog, tmp
     outcomes = training.run()
     assert [each.returncode for each in outcomes] == [0, 0], outcomes
     assert f"of {STEPS}\n" in outcomes[0].stderr.partition("going on from step ")[2]
-    assert difference(training.weights(0), training.weights(1)) == 0
-    assert difference(training.weights(), two.weights()) < 1e-5
+    assert difference(training.weights("0-last"), training.weights("1-last")) == 0
+    for name in ("0-last", "1"):
+        assert difference(training.weights(name), two.weights(name)) < 1e-5

@@ -2,8 +2,8 @@
 
 `--backbone=tiny` is two convolutions with batch normalisation, built and traced in a second. The
 environment asks for more: `TINY_WEIGHTS=FOLDER` has each worker write the weights that it ends with
-to FOLDER/WORKER.npz, `TINY_CPUS=2` divides the processor into so many devices, and `TINY_STEPS=1`
-says on stdout which step is about to begin.
+to FOLDER/WORKER.npz and those after the last step to FOLDER/WORKER-last.npz, `TINY_CPUS=2` divides
+the processor into so many devices, and `TINY_STEPS=1` says on stdout which step is about to begin.
 """
 
 from __future__ import annotations
@@ -50,19 +50,23 @@ network.build_backbone = warm_start.build_backbone = build
 
 
 def _write_weights(folder: Path) -> None:
-    """Let each worker write what its own device holds at the end of training."""
-    run = loop.Fit.run
+    """Let each worker write what its own device holds after the last step, and what is kept."""
+    take_best = loop.Fit._take_best
 
-    def writing(fit: loop.Fit) -> loop.Outcome:
-        outcome = run(fit)
+    def write(fit: loop.Fit, suffix: str) -> None:
         values = {
             f"{number:03d}-{variable.path.rpartition('/')[2]}": np.asarray(variable)
             for number, variable in enumerate(fit._network.variables)
         }
-        np.savez(folder / f"{fit._placement.worker}.npz", **values)
-        return outcome
+        np.savez(folder / f"{fit._placement.worker}{suffix}.npz", **values)
 
-    loop.Fit.run = writing
+    def writing(fit: loop.Fit) -> int:
+        write(fit, "-last")
+        kept = take_best(fit)
+        write(fit, "")
+        return kept
+
+    loop.Fit._take_best = writing
 
 
 def _say_steps() -> None:
