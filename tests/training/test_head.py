@@ -54,6 +54,7 @@ def test_the_folded_weights_separate_raw_features(clusters, head):
     assert [row["epoch"] for row in outcome.history] == list(range(1, 9))
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_weights_and_another_seed_others(clusters, head, tmp_path):
     first, _ = head
     again, _ = fitted(clusters, tmp_path / "again")
@@ -71,6 +72,7 @@ def test_it_starts_from_the_head_that_it_is_given(clusters, head, tmp_path):
     assert begun.kept["val_loss"] == pytest.approx(outcome.kept["val_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_class_without_photographs_gets_a_low_score(clusters, tmp_path):
     found, _ = fitted(clusters, tmp_path, classes=4, epochs=4)
     logits = clusters.values @ found.kernel + found.bias

@@ -143,6 +143,7 @@ def test_top_blocks_leave_the_layers_below_as_they_are(tmp_path):
     assert moved == ["batch_normalization"]
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_weights_and_another_others(tmp_path, undisturbed):
     _, first, _ = undisturbed
     again = TinyRun(tmp_path / "again", "head:1,all", epochs=3)
@@ -155,7 +156,11 @@ def test_a_seed_gives_the_same_weights_and_another_others(tmp_path, undisturbed)
 
 @pytest.mark.parametrize(
     ("at", "sent"),
-    [(0, signal.SIGTERM), (4, signal.SIGUSR1), (8, signal.SIGTERM)],
+    [
+        pytest.param(0, signal.SIGTERM, marks=pytest.mark.slow),
+        (4, signal.SIGUSR1),
+        pytest.param(8, signal.SIGTERM, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_checkpoints_at_once_and_the_run_goes_on(tmp_path, undisturbed, capsys, at, sent):
     _, whole, outcome = undisturbed
@@ -175,7 +180,7 @@ def test_a_signal_checkpoints_at_once_and_the_run_goes_on(tmp_path, undisturbed,
     assert without_speed(after.history) == without_speed(outcome.history)
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_signal_during_validation(tmp_path, undisturbed, monkeypatch, epoch):
     _, whole, outcome = undisturbed
     run = TinyRun(tmp_path, "head:1,all", epochs=3)
@@ -217,6 +222,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     assert kept.newest() == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [False, True])
 def test_weights_that_are_no_numbers_are_not_checkpointed(tmp_path, last):
     """The step that breaks them has a finite loss still."""
@@ -242,6 +248,7 @@ def test_weights_that_are_no_numbers_are_not_checkpointed(tmp_path, last):
     assert Checkpoints(tmp_path / "checkpoints").newest() == broken_by
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_with_the_best(tmp_path, capsys, monkeypatch):
     losses = [3.0, 2.0, 2.5, 1.0, 1.5, 1.25, 1.125, 1.0, 1.0]
     weights = []
@@ -370,6 +377,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bits(tmp_path, stopping):
         assert outcome.kept["epoch"] == expected.kept["epoch"]
 
 
+@pytest.mark.slow
 def test_a_network_of_other_weights_is_given_all_of_a_checkpoint(tmp_path, undisturbed):
     _, whole, _ = undisturbed
     run = TinyRun(tmp_path, "head:1,all", epochs=3)

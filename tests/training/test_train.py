@@ -194,6 +194,7 @@ def test_a_seed_gives_the_same_model_and_another_seed_another(command, tmp_path)
     assert first == again != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["its checkpoints are removed", "it is renamed"])
 def test_killed_when_the_model_was_written_it_ends_at_once(
     command, tmp_path, monkeypatch, capsys, before
@@ -223,6 +224,7 @@ def test_killed_when_the_model_was_written_it_ends_at_once(
     assert open_model(tmp_path / "model").manifest["metrics"]["epoch"] == EPOCHS
 
 
+@pytest.mark.slow
 def test_killed_while_the_manifest_is_written_it_is_written_again(command, tmp_path, monkeypatch):
     def half(path, value):
         path.write_text("{")
@@ -235,6 +237,7 @@ def test_killed_while_the_manifest_is_written_it_is_written_again(command, tmp_p
     assert open_model(tmp_path / "model").manifest["metrics"]["epoch"] == EPOCHS
 
 
+@pytest.mark.slow
 def test_a_signal_while_features_are_extracted(command, monkeypatch, capsys):
     start = train.start_backbone
 
@@ -251,6 +254,7 @@ def test_a_signal_while_features_are_extracted(command, monkeypatch, capsys):
     assert command() == 0
 
 
+@pytest.mark.slow
 def test_unfinished_work_of_other_flags_is_kept(command, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, 4)
@@ -279,6 +283,7 @@ def test_unfinished_work_of_other_flags_is_kept(command, tmp_path, monkeypatch, 
     assert f"going on from step 4 of {STEPS}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(command, tmp_path, monkeypatch, capsys):
     assert command(out=tmp_path / "whole") == 0
     with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -296,6 +301,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(command, tmp_path, mon
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_one_line(command, tmp_path, capsys):
     flags = ("--optimizer=sgd", "--learning_rate=1e38", "--warmup=0.1", "--epochs=10")
     assert command(*flags, "--checkpoint_steps=1") == 2
@@ -307,6 +313,7 @@ def test_a_loss_that_is_no_number_is_one_line(command, tmp_path, capsys):
         assert all(np.isfinite(archive[name]).all() for name in archive.files)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_is_gone_on_with_by_other_flags(
     command, tmp_path, small_catalog, monkeypatch, capsys
 ):
@@ -359,6 +366,7 @@ def fill(folder: Path) -> None:
                 assert error.errno == errno.ENOSPC
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["step", "model"])
 def test_a_full_disk_is_one_line_and_the_run_goes_on(
     command, tmp_path, monkeypatch, small_disk, capsys, when
@@ -393,6 +401,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(
     assert open_model(out).fingerprint == open_model(tmp_path / "whole").fingerprint
 
 
+@pytest.mark.slow
 def test_only_a_class_to_learn_nothing_of_and_no_photographs_to_validate_with(
     command, tmp_path, capsys
 ):
