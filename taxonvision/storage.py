@@ -158,7 +158,12 @@ def publish_resuming(
         ):
             _make_empty(partial)
             (partial / _MARK).write_text(mark)
-        yield partial
+        try:
+            yield partial
+        except BaseException:
+            if [path.name for path in partial.iterdir()] == [_MARK]:  # nothing to go on with
+                shutil.rmtree(partial)
+            raise
         try:
             check_place(out, manifest, recipe, overwrite=overwrite)
         except AlreadyDone:  # by another machine meanwhile

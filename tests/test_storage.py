@@ -604,6 +604,12 @@ def test_killed_before_the_last_rename_all_is_there(tmp_path, monkeypatch):
     assert names(tmp_path) == ["out"]
 
 
+def test_what_failed_before_it_began_leaves_nothing(tmp_path):
+    with pytest.raises(UserError), resuming(tmp_path / "out"):
+        raise UserError("no such thing")
+    assert not names(tmp_path)
+
+
 def test_unfinished_work_worth_keeping_is_not_thrown_away(tmp_path):
     out = tmp_path / "out"
     with pytest.raises(UserError), resuming(out) as partial:

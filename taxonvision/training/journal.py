@@ -13,6 +13,9 @@ from taxonvision.storage import replacing_file
 from taxonvision.tables import write_csv
 from taxonvision.training.step import Sums
 
+_STEPS_A_RATE = 20
+"""Keras takes milliseconds to compute the learning rate of one step."""
+
 
 class Journal:
     """Writes `history.csv` and `logs/` into a folder; not on workers that write nothing."""
@@ -32,7 +35,8 @@ class Journal:
         with self._writer.as_default(number):
             tf.summary.scalar("loss", sums.mean_loss)
             tf.summary.scalar("accuracy", sums.accuracy)
-            tf.summary.scalar("learning_rate", learning_rate())
+            if number % _STEPS_A_RATE == 0:
+                tf.summary.scalar("learning_rate", learning_rate())
 
     def photographs(self, images: tf.Tensor) -> None:
         """Show photographs float32 [n, S, S, 3], 0 to 255, as the network sees them in training."""

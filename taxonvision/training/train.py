@@ -17,7 +17,7 @@ from taxonvision.catalog.examples import Examples, LabelledPhotos, warn_if_shrun
 from taxonvision.dataset.balance import seen_counts
 from taxonvision.dataset.batches import Batches, BatchOptions
 from taxonvision.dataset.stored import stored_photos
-from taxonvision.errors import RequeueError
+from taxonvision.errors import RequeueError, UserError
 from taxonvision.features.chunks import extract_chunks, read_chunks
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.models.backbones import Backbone
@@ -68,8 +68,9 @@ def train(
     A run that was ended goes on from its last checkpoint in `OUT.partial`.
 
     Raises:
-        UserError: the examples, a flag or a device do not allow it; the sentence says which.
-        RequeueError: told to stop, or another worker was lost.
+        UserError: the examples, a flag or a device do not allow it, or another worker was lost; the
+            sentence says which.
+        RequeueError: told to stop.
     """
     photos = examples.photos("train")
     refuse_examples(examples, photos)
@@ -100,8 +101,10 @@ def _lost_workers_told() -> Iterator[None]:
     except tf.errors.OpError as error:
         if not lost_worker(error):
             raise
-        raise RequeueError(
-            "another worker was lost; the same command goes on from the last checkpoint"
+        # Not to be requeued: perhaps its photographs or its disk are to be mended first.
+        raise UserError(
+            "another worker was lost, its output may say why; the same command goes on from the "
+            "last checkpoint"
         ) from None
 
 

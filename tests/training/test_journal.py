@@ -60,13 +60,14 @@ def test_all_is_written_by_the_chief(tmp_path, capsys):
     journal = Journal(tmp_path, writes=True)
     images = np.full((2, 8, 8, 3), 200.0, np.float32)
     journal.photographs(tf.constant(images))
-    journal.step(7, Sums(6.0, 1.0, 4.0), lambda: 0.25)
+    journal.step(7, Sums(6.0, 1.0, 4.0), lambda: pytest.fail("rates are dear"))
+    journal.step(40, Sums(6.0, 1.0, 4.0), lambda: 0.25)
     journal.epoch([{**ROW, "epoch": 2}, ROW], 20, 60.0)
     journal.close()
     found = shown(tmp_path)
     assert found["loss", 7] == 1.5
     assert found["accuracy", 7] == 0.25
-    assert found["learning_rate", 7] == 0.25
+    assert found["learning_rate", 40] == 0.25
     assert found["val_loss", 12] == 2
     assert found["val_accuracy", 12] == 0.375
     width, height, *pictures = found["augmented", 0]
