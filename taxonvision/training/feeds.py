@@ -36,6 +36,10 @@ class Feed(Protocol):
     def validation_rows(self) -> int:
         """The most photographs in this worker's part of a batch for validation."""
 
+    @property
+    def validation_batches(self) -> int:
+        """Batches for validation."""
+
     def training(self, epoch: int, step: int, epochs: int) -> Iterable[tuple[Any, Any]]:
         """Inputs [b, ...] and class ids int32 [b] from a step of an epoch on."""
 
@@ -57,6 +61,7 @@ class PhotographFeed:
         self.steps_per_epoch = batches.order.steps_per_epoch
         self.batch_size = batches.order.batch
         self.validation_rows = len(part_of(self.batch_size, **self._share))
+        self.validation_batches = -(-len(held_out) // self.batch_size)
 
     def training(self, epoch: int, step: int, epochs: int) -> Iterable[tuple[Any, Any]]:
         """Augmented photographs and their class ids int32 [b]."""
@@ -101,6 +106,7 @@ class FeatureFeed:
         self.steps_per_epoch = self._order.steps_per_epoch
         self.batch_size = self._order.batch
         self.validation_rows = min(_FEATURES_VALIDATED, len(held_out))
+        self.validation_batches = -(-len(held_out) // _FEATURES_VALIDATED)
         self.mean: np.ndarray = train.values.mean(axis=0)
         self.deviation: np.ndarray = train.values.std(axis=0)
 

@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -248,8 +248,12 @@ class Fit:
 
     def _validation(self) -> Sums | None:
         """How the validation photographs are named; None when a process was told to stop."""
-        sums = Sums()
-        for inputs, labels in self._feed.validation():
+        feed, sums = self._feed, Sums()
+        batches: Iterable[tuple[Any, Any]] = feed.validation()
+        if self._placement.chief:
+            count = feed.validation_batches
+            batches = track(batches, count, "validation", unit="batches", closing=False)
+        for inputs, labels in batches:
             rows = self._feed.validation_rows
             sums += self._validate(inputs, labels, rows, self._notice.given)
             if sums.stops:
