@@ -157,7 +157,10 @@ def publish_resuming(
             _text_of(partial / _MARK) == mark or _digest_at(partial / manifest) == recipe.digest
         ):
             _make_empty(partial)
-            (partial / _MARK).write_text(mark)
+            with (partial / _MARK).open("w") as file:
+                file.write(mark)
+                file.flush()
+                os.fsync(file.fileno())  # without it, what follows belongs to nobody
         try:
             yield partial
         except BaseException:

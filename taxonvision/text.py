@@ -32,5 +32,7 @@ def of_path(path: Path) -> str:
 
 
 def several(count: int, noun: str) -> str:
-    """`1 photograph`, `2 photographs`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """`1 photograph`, `2 photographs`, `2 classes`."""
+    if count == 1:
+        return f"{count} {noun}"
+    return f"{count} {noun}{'es' if noun.endswith('s') else 's'}"

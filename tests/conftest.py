@@ -145,6 +145,8 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
     from taxonvision.models.engine import load_keras
 
     keras = load_keras()
+    import numpy as np
+
     from taxonvision.catalog.catalog import open_catalog
     from taxonvision.dataset.balance import Sampling
     from taxonvision.features.extract import FeatureExtractor
@@ -167,7 +169,7 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
     backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(hidden))
     catalog, contract = open_catalog(small_catalog), Contract(32)
     photos = catalog.photos("train")
-    values = FeatureExtractor(backbone, contract).extract(photos.paths, "features")
+    values = np.concatenate(list(FeatureExtractor(backbone, contract).in_batches(photos.paths)))
     train, none = Features(values, photos.class_ids), Features(values[:0], photos.class_ids[:0])
     head, outcome = fit_head(
         FeatureFeed(train, none, 4, Sampling(), 0),

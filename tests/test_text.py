@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonvision.text import for_screen, of_path, one_line
+from taxonvision.text import for_screen, of_path, one_line, several
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "said"),
+    [(1, "class", "1 class"), (2, "class", "2 classes"), (0, "task", "0 tasks")],
+)
+def test_several(count, noun, said):
+    assert several(count, noun) == said
 
 
 @given(st.text())

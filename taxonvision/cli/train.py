@@ -18,7 +18,9 @@ from taxonvision.errors import UserError
 from taxonvision.models.directory import MANIFEST, open_model
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
-from taxonvision.storage import check_place, file_digest
+from taxonvision.storage import check_place
+from taxonvision.training.signals import Notice
+from taxonvision.training.unfinished import digest_of_newest, is_unfinished
 
 if TYPE_CHECKING:
     from taxonvision.training.options import TrainOptions
@@ -156,7 +158,8 @@ def _define_how(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "tree_smoothing",
         0.0,
-        "spread targets over near taxa: the sharpness, say 10, less spreads more; 0: not at all",
+        "spread targets over near taxa instead: the sharpness, say 10, less spreads more; 0: not "
+        "at all",
         lower_bound=0.0,
         flag_values=values,
     )
@@ -231,16 +234,21 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     inputs = inputs_of(catalog)
     init_from = optional_path(values.init_from)
     if init_from is not None:
-        inputs["init_from"] = _fingerprint(init_from)
+        inputs["init_from"] = (
+            digest_of_newest(init_from)
+            if is_unfinished(init_from)
+            else open_model(init_from).fingerprint
+        )
         if values["backbone"].present:
             raise UserError("--init_from brings its own backbone; leave out --backbone")
     recipe = recipe_of("train", values, inputs, leaving_out=_NOT_IN_RECIPES)
     check_place(out, MANIFEST, recipe, overwrite=values.overwrite)  # before TensorFlow is loaded
-    load_keras()
-    from taxonvision.training.train import train
+    with Notice() as notice:
+        load_keras()
+        from taxonvision.training.train import train
 
-    options = _options(values, init_from)
-    manifest = train(catalog, options, out, recipe, overwrite=values.overwrite)
+        options = _options(values, init_from)
+        manifest = train(catalog, options, out, recipe, overwrite=values.overwrite, notice=notice)
     if manifest is not None:
         accuracy = manifest["metrics"].get("val_accuracy")
         say(
@@ -248,12 +256,6 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
             + (f", validation top-1 {accuracy:.1%}" if accuracy is not None else "")
         )
     return 0
-
-
-def _fingerprint(init_from: Path) -> str:
-    """Of a model, or of the newest checkpoint of an unfinished one."""
-    checkpoints = sorted(init_from.glob("checkpoints/step-*.npz"))
-    return file_digest(checkpoints[-1]) if checkpoints else open_model(init_from).fingerprint
 
 
 def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:

@@ -85,8 +85,6 @@ class Batches:
         A `tf.data.Dataset` of (uint8 [b, size, size, 3], RGB 0–255; int32 [b], class ids), where
         b is the worker's part of a batch: the parts of all workers, one after another, are the
         batch that a single worker gets, bit for bit. It shards itself; TensorFlow is told not to.
-        For a worker with several devices `Strategy.distribute_datasets_from_function` wants their
-        parts one by one: `.rebatch(b // devices)`.
 
         Args:
             epoch: the first epoch, from 0 on.

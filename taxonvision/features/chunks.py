@@ -5,15 +5,18 @@ What is there is not extracted again, so that an ended run goes on at the next c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from taxonvision.errors import UserError
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.photograph import Source
 from taxonvision.progress import track
 from taxonvision.storage import replacing_file
+from taxonvision.text import reason_of
 
 _CHUNK = 2048
 """Photographs in a file: some seconds of a GPU, some ten of two cores."""
@@ -51,18 +54,33 @@ def extract_chunks(
                 yield batch
             with replacing_file(_path(folder, number)) as path, path.open("wb") as file:
                 np.save(file, np.concatenate(chunk))
+                file.flush()
+                os.fsync(file.fileno())  # a node that is lost must not leave a hollow one
 
     total = sum(len(span) for _, span in missing)
-    for _ in track(batches(), total, description, size=len) if missing else ():
+    shown = track(batches(), total, description, size=len) if missing and not worker else batches()
+    for _ in shown:
         pass
     return all(_path(folder, number).exists() for number, _ in missing)
 
 
 def read_chunks(folder: Path, count: int) -> np.ndarray:
-    """The features float32 [count, D] that all workers wrote, in the order of the photographs."""
+    """The features float32 [count, D] that all workers wrote, in the order of the photographs.
+
+    Raises UserError for a file that is damaged.
+    """
     paths = [_path(folder, number) for number in range(-(-count // _CHUNK))]
-    chunks = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+    chunks = [_read(path) for path in paths]
     return np.concatenate(chunks) if chunks else np.empty((0, 1), np.float32)
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(
+            f"{path} cannot be read: {reason_of(error)}; remove it and run the same command again"
+        ) from None
 
 
 def _path(folder: Path, number: int) -> Path:

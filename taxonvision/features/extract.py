@@ -10,7 +10,7 @@ import numpy as np
 from taxonvision.errors import UserError
 from taxonvision.models.tflite import to_tflite
 from taxonvision.photograph import Source
-from taxonvision.progress import say, track
+from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.tflite import TFLiteModel
 
@@ -26,19 +26,13 @@ class FeatureExtractor:
 
     def __init__(self, backbone: keras.Model, contract: Contract) -> None:
         self._contract = contract
-        self._dimension = int(backbone.outputs[0].shape[-1])
         self._batch, self._run = _runner(backbone)
 
-    def extract(self, sources: Sequence[Source], description: str) -> np.ndarray:
-        """The features of the photographs, float32 [n, D], in order.
+    def in_batches(self, sources: Sequence[Source]) -> Iterator[np.ndarray]:
+        """The features of the photographs in batches float32 [b, D], in order.
 
         Raises UserError for a photograph that can no longer be read.
         """
-        batches = list(track(self.in_batches(sources), len(sources), description, size=len))
-        return np.concatenate(batches) if batches else np.empty((0, self._dimension), np.float32)
-
-    def in_batches(self, sources: Sequence[Source]) -> Iterator[np.ndarray]:
-        """The same in batches float32 [b, D], as they are extracted."""
         return map(self._run, self._contract.read_batches(sources, self._batch))
 
 

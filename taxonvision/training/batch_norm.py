@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 _PARAMETERS = ["self", "inputs", "mask"]
-"""Of the method of Keras 3.12 to 3.15 that is replaced; where it is another, Keras's own stays."""
+"""Of the method of Keras 3.12 to 3.15 that is replaced; where it is another, Keras's own stays,
+which is as right and slower."""
 
 
 def synchronise_batch_norm(model: keras.Model, on: bool) -> int:
@@ -21,7 +22,7 @@ def synchronise_batch_norm(model: keras.Model, on: bool) -> int:
     what one does on the whole batch. Set it before the step is traced, and reset it before the
     model is saved: it is part of a layer's configuration. Returns how many layers there are.
     """
-    layers = list(_batch_normalisations(model))
+    layers = list(batch_normalisations(model))
     for layer in layers:
         layer.synchronized = on
         if on and _replaceable(layer):
@@ -31,7 +32,8 @@ def synchronise_batch_norm(model: keras.Model, on: bool) -> int:
     return len(layers)
 
 
-def _batch_normalisations(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:
+def batch_normalisations(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:
+    """Every BatchNormalization in the model, at any depth."""
     for layer in model._flatten_layers():  # those of nested models and of custom layers too
         if isinstance(layer, keras.layers.BatchNormalization):
             yield layer
@@ -39,7 +41,11 @@ def _batch_normalisations(model: keras.Model) -> Iterator[keras.layers.BatchNorm
 
 def _replaceable(layer: keras.layers.BatchNormalization) -> bool:
     method = getattr(type(layer), "_moments", None)
-    return method is not None and list(inspect.signature(method).parameters) == _PARAMETERS
+    return (
+        method is not None
+        and list(inspect.signature(method).parameters) == _PARAMETERS
+        and hasattr(layer, "_reduction_axes")
+    )
 
 
 def _moments(

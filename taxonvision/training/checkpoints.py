@@ -22,8 +22,6 @@ from taxonvision.errors import UserError
 from taxonvision.progress import say
 from taxonvision.text import reason_of
 
-CHECKPOINTS = "checkpoints"
-"""The folder of checkpoints within that of the unfinished model."""
 _NAME = re.compile(r"step-(\d+)\.npz")
 _STATE = "state"
 _KEPT = 2

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from taxonvision.errors import UserError
 from taxonvision.progress import say
 from taxonvision.storage import replacing_file
 from taxonvision.tables import write_csv
+from taxonvision.text import reason_of
 from taxonvision.training.step import Sums
 
 _STEPS_A_RATE = 20
@@ -22,17 +25,22 @@ class Journal:
 
     def __init__(self, folder: Path, *, writes: bool) -> None:
         self._history = folder / "history.csv"
-        logs = str(folder / "logs")
-        self._writer = (
-            tf.summary.create_file_writer(logs) if writes else tf.summary.create_noop_writer()
-        )
+        self._logs = str(folder / "logs")
+        try:
+            self._writer = (
+                tf.summary.create_file_writer(self._logs)
+                if writes
+                else tf.summary.create_noop_writer()
+            )
+        except tf.errors.OpError as error:
+            raise UserError(f"{self._logs} cannot be made: {reason_of(error, 200)}") from None
         self._writes = writes
 
     def step(self, number: int, sums: Sums, learning_rate: Callable[[], float]) -> None:
         """Note what a step brought; the rate is asked for only where it is written."""
         if not self._writes:
             return
-        with self._writer.as_default(number):
+        with self._at(number):
             tf.summary.scalar("loss", sums.mean_loss)
             tf.summary.scalar("accuracy", sums.accuracy)
             if number % _STEPS_A_RATE == 0:
@@ -40,7 +48,7 @@ class Journal:
 
     def photographs(self, images: tf.Tensor) -> None:
         """Show photographs float32 [n, S, S, 3], 0 to 255, as the network sees them in training."""
-        with self._writer.as_default(0):
+        with self._at(0):
             tf.summary.image("augmented", tf.cast(images, tf.uint8), max_outputs=len(images))
 
     def epoch(self, history: Sequence[Mapping[str, Any]], epochs: int, seconds_left: float) -> None:
@@ -48,18 +56,32 @@ class Journal:
         if not self._writes:
             return
         row = history[-1]
-        with self._writer.as_default(row["step"]):
+        with self._at(row["step"]):
             for name in ("val_loss", "val_accuracy", "photographs_per_second"):
                 if name in row:
                     tf.summary.scalar(name, row[name])
-        self._writer.flush()
+            self._writer.flush()
         with replacing_file(self._history) as path:
             write_csv(path, list(row), ([each[name] for name in row] for each in history))
         say(epoch_line(row, epochs, seconds_left))
 
     def close(self) -> None:
-        """Write what is not written yet."""
-        self._writer.close()
+        """Write what is not written yet, as far as it can be written."""
+        with contextlib.suppress(tf.errors.OpError):  # another error may be on its way
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _at(self, step: int) -> Iterator[None]:
+        """Summaries in the block are of this step; UserError when they cannot be written."""
+        try:
+            with self._writer.as_default(step):
+                yield
+        except tf.errors.OpError as error:
+            reason = reason_of(error, 200)
+            raise UserError(
+                f"{self._logs} cannot be written: {reason}; the last checkpoint is kept, the same "
+                "command goes on from it"
+            ) from None
 
 
 def epoch_line(row: Mapping[str, Any], epochs: int, seconds_left: float) -> str:

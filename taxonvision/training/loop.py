@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from taxonvision.errors import RequeueError, UserError
 from taxonvision.progress import say, track
-from taxonvision.training.checkpoints import CHECKPOINTS, Checkpoints, read_values, write_values
+from taxonvision.training.checkpoints import Checkpoints, read_values, write_values
 from taxonvision.training.feeds import Feed
 from taxonvision.training.fit_state import FitOptions, Outcome, Progress
 from taxonvision.training.journal import Journal
@@ -36,7 +36,10 @@ from taxonvision.training.step import (
     of_chief,
 )
 from taxonvision.training.strategies import Placement
+from taxonvision.training.unfinished import CHECKPOINTS, is_unfinished
 
+_LEAST_MEMORIES = 3
+"""A moving average forgets its start in a stage of so many times the steps it remembers."""
 _SHOWN = 16
 """Photographs shown as they are trained on."""
 _UNREAD = 1
@@ -128,8 +131,7 @@ class Fit:
         self._progress.take(self._checkpoints.state(step))
         if self._progress.between_stages:
             self._checkpoints.restore(step, self._variables)
-        if self._placement.chief:
-            say(f"going on from step {step} of {self._total}")
+        self._say(f"going on from step {step} of {self._total}")
 
     def _train(self, stage: Stage) -> None:
         """Train what a stage trains, from where the run is in it to the stage's end."""
@@ -163,6 +165,11 @@ class Fit:
         with self._placement.strategy.scope():
             optimizer = make_optimizer(options.optimizer, schedule, float16=options.float16)
             optimizer.build(self._network.trainable_variables)
+        if options.optimizer.ema and steps * (1 - options.optimizer.ema) < _LEAST_MEMORIES:
+            self._say(
+                f"warning: an average with --ema={options.optimizer.ema} over {steps} steps has "
+                "mostly the first weights; take a smaller one"
+            )
         variables = [*self._variables, *optimizer.variables]
         if progress.step and not progress.between_stages:
             self._checkpoints.restore(progress.step, variables)
@@ -298,9 +305,12 @@ class Fit:
         if not self._options.early_stopping or progress.best_epoch == last:
             return last
         read_values(self._best, self._variables)
-        if self._placement.chief:
-            say(f"the weights of epoch {progress.best_epoch + 1}, the best, are kept")
+        self._say(f"the weights of epoch {progress.best_epoch + 1}, the best, are kept")
         return progress.best_epoch
+
+    def _say(self, sentence: str) -> None:
+        if self._placement.chief:
+            say(sentence)
 
     def _leave(self, active: _Active) -> NoReturn:
         """Checkpoint and end, since a process was told to stop."""
@@ -311,10 +321,13 @@ class Fit:
         )
 
     def _diverged(self, what: str) -> NoReturn:
-        raise UserError(
-            f"{what}; the last checkpoint is kept: go on from it with a lower --learning_rate, "
-            f"--init_from={self._checkpoints.folder.parent} and another --out"
-        )
+        folder = self._checkpoints.folder.parent
+        if self._checkpoints.steps() and is_unfinished(folder):
+            raise UserError(
+                f"{what}; the last checkpoint is kept: go on from it with a lower --learning_rate, "
+                f"--init_from={folder} and another --out"
+            )
+        raise UserError(f"{what}; begin again with a lower --learning_rate")
 
     def _checkpoint(self, variables: Sequence[keras.Variable]) -> None:
         step, state = self._progress.step, self._progress.as_json()

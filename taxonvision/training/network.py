@@ -16,9 +16,6 @@ from taxonvision.training.stages import set_trainable
 from taxonvision.training.strategies import Placement
 from taxonvision.training.warm_start import WarmStart
 
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-"""Keras's policies: what layers compute in; weights and logits are float32 in all of them."""
-
 
 @dataclass(frozen=True)
 class NetworkOptions:
@@ -28,7 +25,8 @@ class NetworkOptions:
         backbone: a name that `models.backbones` knows.
         pretrained: start from published weights.
         image_size: side of the input in pixels; None: the backbone's own.
-        precision: one of `PRECISIONS`.
+        precision: a policy of Keras: float32, mixed_bfloat16 or mixed_float16, what layers compute
+            in; weights and logits are float32 in all of them.
         top_share: which share of the backbone's layers `top_blocks` trains.
         frozen_batch_norm: leave batch normalisation as it is, with the statistics it has; None: if
             training starts from weights. A few thousand photographs are of another kind than those

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taxonvision.catalog.examples import Examples, LabelledPhotos
-from taxonvision.dataset.balance import Sampling
+from taxonvision.dataset.balance import Sampling, seen_counts
 from taxonvision.errors import UserError
 from taxonvision.progress import say
+from taxonvision.text import several
 from taxonvision.training.augmentations import AUGMENTATIONS, AugmentationRecipe
 from taxonvision.training.fit_state import FitOptions
 from taxonvision.training.losses import LossOptions
@@ -55,6 +56,11 @@ class TrainOptions:
         return all(stage.trained == "head" for stage in self.fit.stages)
 
     @property
+    def on_features(self) -> bool:
+        """Whether each photograph needs to go through the backbone only once."""
+        return self.only_head and self.recipe.unchanged
+
+    @property
     def recipe(self) -> AugmentationRecipe:
         """What chance does to photographs."""
         return AUGMENTATIONS[self.augmentation]
@@ -73,9 +79,10 @@ def refuse(
     options: TrainOptions, examples: Examples, photos: LabelledPhotos, placement: Placement
 ) -> None:
     """UserError for what cannot be done where it is asked for, before anything is built."""
+    rows = seen_counts(photos.class_ids, len(examples.classes), options.sampling).sum()
     check_possible(
         placement,
-        min(options.batch_size, len(photos)),
+        min(options.batch_size, int(rows)),
         options.network.precision,
         mixes=options.recipe.mixing.any,
     )
@@ -89,12 +96,14 @@ def warn(options: TrainOptions, examples: Examples, photos: LabelledPhotos) -> N
     """Say what will come out otherwise than one may think."""
     if options.only_head and options.init_from is None and not options.network.pretrained:
         say("warning: the backbone keeps its random weights, only a head is trained on them")
+    if options.on_features and options.network.precision != "float32":
+        say("warning: --precision changes nothing where a head is fitted on features")
     if options.loss.logit_adjustment and options.sampling.power == 0:
         say("warning: all classes are seen alike, so that the logit adjustment changes nothing")
     trained = set(photos.class_ids.tolist())
     untrained = [c.name for c in examples.classes if c.class_id not in trained]
     if untrained:
         say(
-            f"warning: {len(untrained)} classes have no photograph in the split train and cannot "
-            f"be learned: {', '.join(untrained[:5])}{' ...' if len(untrained) > 5 else ''}"
+            f"warning: {several(len(untrained), 'class')} without photographs in the split train "
+            f"cannot be learned: {', '.join(untrained[:5])}{' ...' if len(untrained) > 5 else ''}"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 
 from taxonvision.errors import UserError
+from taxonvision.training.batch_norm import batch_normalisations
 
 TRAINED = ("head", "top_blocks", "all")
 """What a stage can train, from the fewest layers to all."""
@@ -78,8 +79,11 @@ def set_trainable(
     kept = {"head": 0, "top_blocks": max(1, round(top_share * len(layers))), "all": len(layers)}
     backbone.trainable = True
     for number, layer in enumerate(reversed(layers)):
-        normalises = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = number < kept[trained] and not (normalises and frozen_batch_norm)
+        layer.trainable = False  # Keras hands a value on to a layer's parts only if it is a new one
+        layer.trainable = number < kept[trained]
+    if frozen_batch_norm:  # also within layers of several parts
+        for layer in batch_normalisations(backbone):
+            layer.trainable = False
 
 
 def _with_weights(layer: keras.Layer) -> Iterator[keras.Layer]:

@@ -102,14 +102,14 @@ def check_possible(
     on_tpu = isinstance(placement.strategy, tf.distribute.TPUStrategy)
     if batch_size < replicas:
         raise UserError(
-            f"--batch_size={batch_size} is less than the {replicas} devices that share a batch; "
-            f"make it at least {replicas}"
+            f"a batch has {batch_size} photographs, fewer than the {replicas} devices that share "
+            "it; raise --batch_size, or take fewer devices"
         )
     if on_tpu and batch_size % replicas:
         below = batch_size // replicas * replicas
         raise UserError(
-            f"--batch_size={batch_size} cannot be shared out evenly to {replicas} TPU cores; "
-            f"try {below} or {below + replicas}"
+            f"a batch of {batch_size} photographs cannot be shared out evenly to {replicas} TPU "
+            f"cores; try --batch_size={below} or {below + replicas}"
         )
     if on_tpu and precision == "mixed_float16":
         raise UserError("a TPU does not compute in float16; use --precision=mixed_bfloat16")

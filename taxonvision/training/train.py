@@ -6,7 +6,7 @@ import contextlib
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ from taxonvision.storage import (
     publish_resuming,
     read_json,
 )
-from taxonvision.training.checkpoints import CHECKPOINTS
 from taxonvision.training.feeds import FeatureFeed, Features, PhotographFeed
 from taxonvision.training.fit_state import Outcome
 from taxonvision.training.head import Head, fit_head
@@ -44,11 +43,11 @@ from taxonvision.training.options import TrainOptions, refuse, refuse_examples, 
 from taxonvision.training.signals import Notice
 from taxonvision.training.step import from_all, of_chief
 from taxonvision.training.strategies import Placement, lost_worker, place
-from taxonvision.training.warm_start import UNFINISHED, WarmStart, note_start, read_warm_start
+from taxonvision.training.unfinished import CHECKPOINTS, FEATURES, START
+from taxonvision.training.warm_start import WarmStart, note_start, read_warm_start
 
 _UNFINISHED_VERSION = "1"
 """Counts up when unfinished work of an earlier version cannot be gone on with."""
-_FEATURES = "features"
 _WORTH_PREPARING = 10_000
 """Photographs from which on shards save more time than they cost."""
 _ROOM_TO_CROP = 8 / 7
@@ -62,10 +61,12 @@ def train(
     recipe: Recipe,
     *,
     overwrite: bool = False,
+    notice: Notice | None = None,
 ) -> Mapping[str, Any] | None:
     """Train a model and write it to `out`; returns its manifest, None where the chief writes it.
 
-    A run that was ended goes on from its last checkpoint in `OUT.partial`.
+    A run that was ended goes on from its last checkpoint in `OUT.partial`. `notice` tells that it
+    must end soon.
 
     Raises:
         UserError: the examples, a flag or a device do not allow it, or another worker was lost; the
@@ -79,23 +80,24 @@ def train(
     if placement.chief:
         say(placement.reason)
         warn(options, examples, photos)
-    folders = _folder(out, recipe, placement, overwrite=overwrite)
-    with Notice() as notice, _lost_workers_told(), folders as folder:
+    notice = notice or Notice()
+    with _lost_workers_told(), _folder(out, recipe, placement, overwrite=overwrite) as folder:
+        notice.only_note()
         # The last run may have been ended just before its end.
         if not of_chief(placement, int((folder / MANIFEST).exists())):
             warm = _warm_start(options, examples, placement)
             _train(_Run(examples, photos, options, placement, notice, folder, warm), recipe)
         if not placement.chief:
             return None
-        for name in (CHECKPOINTS, _FEATURES):
+        for name in (CHECKPOINTS, FEATURES):
             shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / UNFINISHED).unlink(missing_ok=True)
+        (folder / START).unlink(missing_ok=True)
         return dict(read_json(folder / MANIFEST))
 
 
 @contextlib.contextmanager
 def _lost_workers_told() -> Iterator[None]:
-    """A step or a variable of several processes fails in the block as one of them is lost."""
+    """Turn what fails in the block because another process is gone into a UserError."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -111,7 +113,8 @@ def _lost_workers_told() -> Iterator[None]:
 @contextlib.contextmanager
 def _folder(out: Path, recipe: Recipe, placement: Placement, *, overwrite: bool) -> Iterator[Path]:
     """The folder of the unfinished model; the chief's becomes the model in the end."""
-    check_unfinished(out, recipe, CHECKPOINTS, version=_UNFINISHED_VERSION)  # all workers refuse
+    for precious in (CHECKPOINTS, FEATURES):  # all workers refuse
+        check_unfinished(out, recipe, precious, version=_UNFINISHED_VERSION)
     if not placement.chief:
         yield partial_of(out)
         return
@@ -171,9 +174,9 @@ def _train(run: _Run, recipe: Recipe) -> None:
     """Train, and write the model if this process does."""
     options, examples = run.options, run.examples
     keras.utils.set_random_seed(options.seed)
-    if options.deterministic or (options.deterministic is None and _on_cpu()):
+    if options.deterministic or (options.deterministic is None and _on_cpu(run.placement)):
         tf.config.experimental.enable_op_determinism()
-    trained = _head(run) if _on_features(run) else _network(run)
+    trained = _head(run) if options.on_features else _network(run)
     if trained is None or not run.placement.chief:
         return
     backbone, outcome = trained.backbone, trained.outcome
@@ -199,11 +202,6 @@ def _train(run: _Run, recipe: Recipe) -> None:
     )
 
 
-def _on_features(run: _Run) -> bool:
-    """Whether each photograph needs to go through the backbone only once."""
-    return run.options.only_head and run.options.recipe.unchanged
-
-
 def _head(run: _Run) -> _Trained | None:
     """Fit the head on features that the frozen backbone gives once.
 
@@ -218,7 +216,7 @@ def _head(run: _Run) -> _Trained | None:
         stopped = stopped or not extract_chunks(
             extractor,
             of_split.sources,
-            run.folder / _FEATURES / split,
+            run.folder / FEATURES / split,
             f"features of {split}",
             worker=placement.worker,
             workers=placement.workers,
@@ -229,7 +227,7 @@ def _head(run: _Run) -> _Trained | None:
     if not placement.chief:
         return None
     train, held_out = (
-        Features(read_chunks(run.folder / _FEATURES / split, len(each)), each.class_ids)
+        Features(read_chunks(run.folder / FEATURES / split, len(each)), each.class_ids)
         for split, each in photos.items()
     )
     feed = FeatureFeed(train, held_out, options.batch_size, options.sampling, options.seed)
@@ -237,7 +235,7 @@ def _head(run: _Run) -> _Trained | None:
         feed,
         run.head(train.values.shape[1]),
         run.loss(),
-        options.fit,
+        replace(options.fit, float16=False),
         run.notice,
         run.folder,
     )
@@ -283,8 +281,9 @@ def _network(run: _Run) -> _Trained:
     return _Trained(network.finished(), network.backbone, outcome)
 
 
-def _on_cpu() -> bool:
-    return not tf.config.list_physical_devices("GPU")
+def _on_cpu(placement: Placement) -> bool:
+    on_tpu = isinstance(placement.strategy, tf.distribute.TPUStrategy)
+    return not on_tpu and not tf.config.list_physical_devices("GPU")
 
 
 def _warm_start(

@@ -15,10 +15,9 @@ from taxonvision.models.directory import open_model
 from taxonvision.storage import read_json, write_json
 from taxonvision.taxonomy.classes import TaxonClass
 from taxonvision.text import reason_of
-from taxonvision.training.checkpoints import CHECKPOINTS, Checkpoints
+from taxonvision.training.checkpoints import Checkpoints
 from taxonvision.training.head import Head
-
-UNFINISHED = "unfinished.json"
+from taxonvision.training.unfinished import CHECKPOINTS, START, is_unfinished
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class WarmStart:
 def note_start(folder: Path, backbone: Backbone, classes: Sequence[TaxonClass]) -> None:
     """Note in the folder of an unfinished model what its checkpoints are of."""
     write_json(
-        folder / UNFINISHED,
+        folder / START,
         {
             "backbone": backbone.name,
             "pretrained": backbone.pretrained,
@@ -73,7 +72,7 @@ def read_warm_start(folder: Path) -> WarmStart:
 
     Raises UserError when nothing can.
     """
-    if (folder / UNFINISHED).is_file():
+    if is_unfinished(folder):
         return _read_unfinished(folder)
     model = open_model(folder)
     try:
@@ -103,7 +102,7 @@ def read_warm_start(folder: Path) -> WarmStart:
 
 def _read_unfinished(folder: Path) -> WarmStart:
     """The weights of the newest checkpoint of a run that did not end well."""
-    noted = read_json(folder / UNFINISHED)
+    noted = read_json(folder / START)
     checkpoints = Checkpoints(folder / CHECKPOINTS)
     step = checkpoints.newest()
     try:

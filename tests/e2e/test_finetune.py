@@ -11,7 +11,7 @@ _BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "finetune.py"
 
 
 @pytest.mark.slow
-def test_fine_tuning_all_layers_from_a_head_works_and_does_not_lose(tmp_path):
+def test_training_all_layers_is_no_worse_than_the_head_alone(tmp_path):
     command = [sys.executable, str(_BENCHMARK), "--short", f"--workdir={tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

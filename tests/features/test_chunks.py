@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from taxonvision.errors import UserError
 from taxonvision.features import chunks
 from taxonvision.features.chunks import extract_chunks, read_chunks
 
@@ -53,6 +54,14 @@ def test_what_is_there_is_not_extracted_again(tmp_path, capsys):
     assert extract_chunks(again, [1, 2, 3], tmp_path, "features")
     assert again.extracted == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_chunk_is_named(tmp_path):
+    assert extract_chunks(Counting(), list(range(10)), tmp_path, "features")
+    damaged = sorted(tmp_path.iterdir())[1]
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"cannot be read: .*; remove it and run the same command"):
+        read_chunks(tmp_path, 10)
 
 
 def test_no_photographs_have_no_features(tmp_path):

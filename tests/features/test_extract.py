@@ -14,7 +14,9 @@ def test_features_are_those_of_keras_in_the_order_of_the_photographs(small_model
     from taxonvision.features.extract import FeatureExtractor
 
     photos = open_catalog(small_catalog).photos("train")
-    features = FeatureExtractor(backbone, model.contract).extract(photos.paths, "features")
+    features = np.concatenate(
+        list(FeatureExtractor(backbone, model.contract).in_batches(photos.paths))
+    )
     pixels = np.concatenate(list(model.contract.read_batches(photos.paths, 64)))
     expected = backbone.predict_on_batch(pixels.astype(np.float32))
     assert features.shape == (12, 16)
@@ -28,4 +30,4 @@ def test_a_photograph_deleted_since_is_named(small_model, tmp_path):
 
     extractor = FeatureExtractor(model.load().layers[1], model.contract)
     with pytest.raises(UserError, match=r"gone\.jpg is listed and cannot be used"):
-        extractor.extract([tmp_path / "gone.jpg"], "features")
+        list(extractor.in_batches([tmp_path / "gone.jpg"]))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from taxonvision.errors import UserError
 from taxonvision.models.engine import load_keras
 
 load_keras()
@@ -95,3 +96,19 @@ def test_a_run_that_goes_on_adds_to_what_there_is(tmp_path):
         journal.step(step, Sums(1.0, 1.0, 1.0), lambda: 0.1)
         journal.close()
     assert {("loss", 1), ("loss", 2)} <= shown(tmp_path).keys()
+
+
+def test_logs_that_cannot_be_written_are_one_sentence(tmp_path):
+    journal = Journal(tmp_path, writes=True)
+
+    class Full:
+        def as_default(self, step):
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+        def close(self):
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    journal._writer = Full()
+    with pytest.raises(UserError, match=r"logs cannot be written: No space left .*is kept"):
+        journal.epoch([ROW], 20, 0.0)
+    journal.close()

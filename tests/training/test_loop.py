@@ -19,6 +19,7 @@ import tensorflow as tf  # noqa: E402
 from taxonvision.training import checkpoints, loop  # noqa: E402
 from taxonvision.training.checkpoints import Checkpoints  # noqa: E402
 from taxonvision.training.optimizers import OptimizerOptions  # noqa: E402
+from taxonvision.training.unfinished import START  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +200,10 @@ def test_a_signal_during_validation(tmp_path, undisturbed, monkeypatch, epoch):
     assert without_speed(after.history) == without_speed(outcome.history)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+@pytest.mark.parametrize("is_network", [True, False])
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path, is_network):
+    if is_network:
+        (tmp_path / START).write_text("{}")
     feed = TinyFeed()
     run = TinyRun(tmp_path, epochs=3, feed=feed)
 
@@ -212,10 +216,13 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     feed.before = break_at
     with pytest.raises(UserError) as refused:
         run.run()
-    assert str(refused.value) == (
-        "the loss is nan at step 5; the last checkpoint is kept: go on from it with a lower "
-        f"--learning_rate, --init_from={tmp_path} and another --out"
+    advice = (
+        "the last checkpoint is kept: go on from it with a lower --learning_rate, "
+        f"--init_from={tmp_path} and another --out"
+        if is_network
+        else "begin again with a lower --learning_rate"
     )
+    assert str(refused.value) == f"the loss is nan at step 5; {advice}"
     kept = Checkpoints(tmp_path / "checkpoints")
     assert kept.newest() == 4
 
@@ -241,7 +248,7 @@ def test_weights_that_are_no_numbers_are_not_checkpointed(tmp_path, last):
         with pytest.raises(UserError, match="--learning_rate") as refused:
             run.run()
     assert str(refused.value).startswith(
-        f"weights are not finite after step {broken_by + 1}; the last checkpoint is kept: "
+        f"weights are not finite after step {broken_by + 1}; begin again"
     )
     assert Checkpoints(tmp_path / "checkpoints").newest() == broken_by
 

@@ -123,3 +123,25 @@ def test_frozen_normalisation_keeps_its_statistics_in_training():
     set_trainable(backbone, "all", 1.0, frozen_batch_norm=False)
     network(inputs, training=True)
     assert not same(before, network.get_weights())
+
+
+def test_batch_normalisation_within_a_layer_of_several_parts_is_frozen_too():
+    """Blocks of keras-hub are layers, not models."""
+
+    class Block(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.conv = keras.layers.Conv2D(4, 1)
+            self.normalise = keras.layers.BatchNormalization()
+
+        def call(self, inputs, training=False):
+            return self.normalise(self.conv(inputs), training=training)
+
+    inputs = keras.Input((8, 8, 3))
+    block = Block()
+    backbone = keras.Model(inputs, block(inputs))
+    set_trainable(backbone, "all", 0.3, frozen_batch_norm=True)
+    assert not block.normalise.trainable
+    assert block.conv.trainable
+    set_trainable(backbone, "all", 0.3, frozen_batch_norm=False)
+    assert block.normalise.trainable

@@ -142,10 +142,10 @@ class _TpuStrategy(_Strategy):
 @pytest.mark.parametrize(
     ("strategy", "batch_size", "precision", "message"),
     [
-        (_Strategy(num_replicas_in_sync=8), 7, "float32", "make it at least 8"),
+        (_Strategy(num_replicas_in_sync=8), 7, "float32", "fewer than the 8 devices"),
         (_Strategy(num_replicas_in_sync=8), 9, "mixed_float16", None),
         (_TpuStrategy(num_replicas_in_sync=8), 8, "mixed_bfloat16", None),
-        (_TpuStrategy(num_replicas_in_sync=8), 100, "float32", "try 96 or 104"),
+        (_TpuStrategy(num_replicas_in_sync=8), 100, "float32", "try --batch_size=96 or 104"),
         (_TpuStrategy(num_replicas_in_sync=8), 64, "mixed_float16", "use --precision=mixed_bfl"),
     ],
 )

@@ -409,7 +409,7 @@ def test_only_a_class_to_learn_nothing_of_and_no_photographs_to_validate_with(
     catalog = catalog_of(tmp_path, splits)
     assert command(catalog=catalog) == 0
     told = capsys.readouterr().err
-    assert "warning: 1 classes have no photograph in the split train" in told
+    assert "warning: 1 class without photographs in the split train cannot be learned: " in told
     metrics = open_model(tmp_path / "model").manifest["metrics"]
     assert "accuracy" in metrics
     assert not [name for name in metrics if name.startswith("val")]

@@ -83,6 +83,7 @@ class TinyRun:
     ) -> None:
         self.feed = feed or TinyFeed()
         self.notice = Notice()
+        self.notice.only_note()
         self.backbone, self.network = tiny_network(network_seed)
         self.fit = Fit(
             place("single"),
