@@ -12,7 +12,7 @@ frozen, where only gradients go between the workers.
 
 The real command runs in processes that find each other by TF_CONFIG on loopback, each with one
 thread and bound to a core of its own. Speeds are those of the last epoch; before it the step is
-traced. It takes some seven minutes and says little on a machine that is busy.
+traced. It takes eight minutes and says little on a machine that is busy.
 """
 
 from __future__ import annotations

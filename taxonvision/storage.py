@@ -164,8 +164,8 @@ def publish_resuming(
         try:
             yield partial
         except BaseException:
-            if [path.name for path in partial.iterdir()] == [_MARK]:  # nothing to go on with
-                shutil.rmtree(partial)
+            if partial.is_dir() and [path.name for path in partial.iterdir()] == [_MARK]:
+                shutil.rmtree(partial)  # there is nothing to go on with
             raise
         try:
             check_place(out, manifest, recipe, overwrite=overwrite)

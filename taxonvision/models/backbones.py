@@ -79,6 +79,12 @@ def build_backbone(
     return Backbone(name, model, size, CROP_RATIO, pretrained)
 
 
+def check_name(name: str) -> None:
+    """Raise UserError when no backbone has this name; of presets of keras-hub nothing is known."""
+    if not name.startswith(_HUB):
+        _known_name(name)
+
+
 def _known_name(name: str) -> str:
     """Spell a name as it is known."""
     known = {_plain(each): each for each in (*VARIANTS, *application_names())}

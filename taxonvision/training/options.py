@@ -8,6 +8,7 @@ from pathlib import Path
 from taxonvision.catalog.examples import Examples, LabelledPhotos
 from taxonvision.dataset.balance import Sampling, seen_counts
 from taxonvision.errors import UserError
+from taxonvision.models.backbones import check_name
 from taxonvision.progress import say
 from taxonvision.text import several
 from taxonvision.training.augmentations import AUGMENTATIONS, AugmentationRecipe
@@ -79,6 +80,8 @@ def refuse(
     options: TrainOptions, examples: Examples, photos: LabelledPhotos, placement: Placement
 ) -> None:
     """UserError for what cannot be done where it is asked for, before anything is built."""
+    if options.init_from is None:
+        check_name(options.network.backbone)
     rows = seen_counts(photos.class_ids, len(examples.classes), options.sampling).sum()
     check_possible(
         placement,

@@ -21,9 +21,9 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from taxonvision.models.backbones import Backbone  # noqa: E402
-from taxonvision.training import loop, network, warm_start  # noqa: E402
+from taxonvision.training import loop, network, options, warm_start  # noqa: E402
 
-_known = network.build_backbone
+_known, _check = network.build_backbone, options.check_name
 
 
 def tiny_backbone(image_size: int | None = None) -> Backbone:
@@ -47,6 +47,7 @@ def build(name: str, *, pretrained: bool = True, image_size: int | None = None) 
 
 
 network.build_backbone = warm_start.build_backbone = build
+options.check_name = lambda name: name == "tiny" or _check(name)
 
 
 def _write_weights(folder: Path) -> None:
