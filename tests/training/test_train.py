@@ -172,7 +172,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(command, tmp_path, monkeypatch,
     capsys.readouterr()
     with monkeypatch.context() as patch:
         if variant == "head on features":  # they are there
-            patch.setattr(train.FeatureExtractor, "extract", lambda *_: pytest.fail("again"))
+            patch.setattr(train.FeatureExtractor, "in_batches", lambda *_: pytest.fail("again"))
         assert command(*flags, out=killed) == 0
     assert f"\ngoing on from step 6 of {STEPS}\n" in capsys.readouterr().err
     models = [open_model(out) for out in (whole, killed)]
@@ -307,7 +307,7 @@ def test_a_loss_that_is_no_number_is_one_line(command, tmp_path, capsys):
     assert command(*flags, "--checkpoint_steps=1") == 2
     line = last_line(capsys)
     assert line.startswith("taxonvision: ")
-    assert "; the last checkpoint is kept: " in line
+    assert line.endswith("; begin again with a lower --learning_rate")
     kept = checkpoints.Checkpoints(tmp_path / "model.partial" / "checkpoints")
     with np.load(kept._path(kept.newest())) as archive:
         assert all(np.isfinite(archive[name]).all() for name in archive.files)
