@@ -25,6 +25,9 @@ class Notice:
     def only_note(self) -> None:
         """From now on there is work to be saved first."""
         self._raises = False
+        for number in self._before:
+            # TensorFlow takes SIGTERM for itself where several processes train.
+            signal.signal(number, self._note)
 
     def __enter__(self) -> Notice:
         for number in (signal.SIGTERM, signal.SIGUSR1):
