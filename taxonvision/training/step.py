@@ -192,7 +192,7 @@ class ValidationStep:
 
 def on_replicas(placement: Placement, *tensors: Any) -> tuple[Any, ...]:
     """This worker's part of a batch, shared out to its replicas by row."""
-    replicas = placement.replicas // placement.workers
+    replicas = placement.own_replicas
     if replicas == 1:
         return tensors
 
@@ -211,7 +211,7 @@ def from_all(placement: Placement, number: int) -> int:
     if placement.workers == 1:
         return number
     total = _summing(placement.strategy)(tf.constant(number, tf.int64))
-    return int(total) // (placement.replicas // placement.workers)
+    return int(total) // placement.own_replicas
 
 
 @functools.cache

@@ -45,6 +45,11 @@ class Placement:
         """Devices that each take an equal share of a batch, over all processes."""
         return int(self.strategy.num_replicas_in_sync)
 
+    @property
+    def own_replicas(self) -> int:
+        """Those of this process."""
+        return self.replicas // self.workers
+
 
 def place(
     choice: str,
