@@ -177,7 +177,7 @@ def _train(run: _Run, recipe: Recipe) -> None:
     if options.deterministic or (options.deterministic is None and _on_cpu(run.placement)):
         tf.config.experimental.enable_op_determinism()
     trained = _head(run) if options.on_features else _network(run)
-    if trained is None or not run.placement.chief:
+    if trained is None:  # the chief writes it
         return
     backbone, outcome = trained.backbone, trained.outcome
     write_model(
@@ -242,7 +242,7 @@ def _head(run: _Run) -> _Trained | None:
     return _Trained(assemble(backbone.model, head.kernel, head.bias), backbone, outcome)
 
 
-def _network(run: _Run) -> _Trained:
+def _network(run: _Run) -> _Trained | None:
     """Train the network on photographs, on all devices."""
     options, placement, examples = run.options, run.placement, run.examples
     network = Network(options.network, placement, run.warm, run.head)
@@ -278,6 +278,8 @@ def _network(run: _Run) -> _Trained:
         run.folder,
     )
     outcome = fit.run()
+    if not placement.chief:
+        return None
     return _Trained(network.finished(), network.backbone, outcome)
 
 
