@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from taxonvision.catalog.contents import OF_SHA256, contents_in
 from taxonvision.errors import UserError
 from taxonvision.photograph import Source
 from taxonvision.storage import digest_of, file_digest, read_manifest
@@ -52,6 +53,7 @@ class Photos:
         class_ids: int32 [n].
         licenses: n licences, "" where unknown.
         attributions: n lines of credit, "" where unknown.
+        contents: keys uint64 [n, 2] of their bytes (`catalog.contents`), zeros where unknown.
     """
 
     photo_ids: list[str]
@@ -59,6 +61,7 @@ class Photos:
     class_ids: np.ndarray
     licenses: list[str]
     attributions: list[str]
+    contents: np.ndarray
 
     def __len__(self) -> int:
         return len(self.photo_ids)
@@ -77,6 +80,7 @@ class Photos:
             self.class_ids[indices],
             [self.licenses[i] for i in chosen],
             [self.attributions[i] for i in chosen],
+            self.contents[indices],
         )
 
 
@@ -109,8 +113,8 @@ class Catalog:
         table = self.folder / "photos.parquet"
         with reading_parquet(table, "ingest") as connection:
             columns = connection.execute(
-                "SELECT photo_id, path, class_id, coalesce(license, '') AS license,"
-                " coalesce(attribution, '') AS attribution"
+                f"SELECT photo_id, path, class_id, {OF_SHA256},"  # noqa: S608
+                " coalesce(license, '') AS license, coalesce(attribution, '') AS attribution"
                 " FROM read_parquet(?) WHERE split = ? ORDER BY class_id, photo_id",
                 [str(table), split],
             ).fetchnumpy()
@@ -120,6 +124,7 @@ class Catalog:
             class_ids=np.asarray(columns["class_id"], dtype=np.int32),
             licenses=columns["license"].tolist(),
             attributions=columns["attribution"].tolist(),
+            contents=contents_in(columns),
         )
 
 

@@ -30,6 +30,10 @@ class LabelledPhotos(Protocol):
     def class_ids(self) -> np.ndarray:
         """Their classes, int32 [n]."""
 
+    @property
+    def contents(self) -> np.ndarray:
+        """Keys of their bytes, uint64 [n, 2] (`catalog.contents`), zeros where unknown."""
+
     def __len__(self) -> int: ...
 
 

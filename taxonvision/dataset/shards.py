@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from taxonvision.catalog.contents import contents_in, stored_halves
 from taxonvision.errors import UserError
 from taxonvision.photograph import Piece
 from taxonvision.storage import read_manifest
@@ -19,7 +20,7 @@ from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy
 
 MANIFEST, INDEX = "shards.json", "index.parquet"
 SCHEMA_VERSION = 1
-TABLES = ("classes.csv", "taxonomy.csv", "names.csv")
+TABLES = ("classes.csv", "taxonomy.csv", "names.csv", "changes.csv")
 _FIELDS = {"fingerprint": str, "size": int, "counts": dict, "files": list}
 
 
@@ -33,6 +34,7 @@ class ShardPhotos:
         class_ids: int32 [n].
         licenses: n licences, "" where unknown.
         attributions: n lines of credit, "" where unknown.
+        contents: keys uint64 [n, 2] of the JPEGs (`catalog.contents`), zeros where unknown.
     """
 
     photo_ids: list[str]
@@ -40,6 +42,7 @@ class ShardPhotos:
     class_ids: np.ndarray
     licenses: list[str]
     attributions: list[str]
+    contents: np.ndarray
 
     def __len__(self) -> int:
         return len(self.photo_ids)
@@ -76,9 +79,10 @@ class Shards:
         Raises UserError when the index cannot be read or is not that of these shards.
         """
         with reading_parquet(self.index, "prepare") as connection:
+            halves = stored_halves(connection, self.index)
             columns = connection.execute(
-                "SELECT photo_id, file, image_offset, image_length, class_id, license, attribution"
-                " FROM read_parquet(?) WHERE split = ? ORDER BY position",
+                f"SELECT photo_id, file, image_offset, image_length, class_id, {halves},"  # noqa: S608
+                " license, attribution FROM read_parquet(?) WHERE split = ? ORDER BY position",
                 [str(self.index), split],
             ).fetchnumpy()
         files = {entry["file"]: self.folder / entry["file"] for entry in self.manifest["files"]}
@@ -92,6 +96,7 @@ class Shards:
             class_ids=np.asarray(columns["class_id"], dtype=np.int32),
             licenses=columns["license"].tolist(),
             attributions=columns["attribution"].tolist(),
+            contents=contents_in(columns),
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taxonvision.catalog.contents import contents_in, stored_halves
 from taxonvision.catalog.examples import Examples
 from taxonvision.dataset.plan import PrepareOptions
 from taxonvision.dataset.shards import MANIFEST, Shards
@@ -29,6 +30,7 @@ class StoredPhotos:
         lengths: int64 [n], bytes; below 0: the whole file.
         class_ids: int32 [n].
         photo_id: the id of the photograph with a number, looked up where a fault is told.
+        contents: keys uint64 [n, 2] of their bytes (`catalog.contents`), zeros where unknown.
         shrink_to: None: they are JPEGs as `prepare` writes them. Else they are photographs of any
             kind, which become such JPEGs as they are read, with a short side of so many pixels.
 
@@ -40,6 +42,7 @@ class StoredPhotos:
     lengths: np.ndarray
     class_ids: np.ndarray
     photo_id: Callable[[int], str]
+    contents: np.ndarray
     shrink_to: int | None = None
 
     def __len__(self) -> int:
@@ -76,6 +79,7 @@ def stored_photos(
         lengths=np.full(len(paths), _WHOLE_FILE, np.int64),
         class_ids=photos.class_ids,
         photo_id=photos.photo_ids.__getitem__,
+        contents=photos.contents,
         shrink_to=shrink_to,
     )
 
@@ -87,8 +91,9 @@ def _in_shards(shards: Shards, split: str) -> StoredPhotos:
             "files",
             {"file": np.array(names, object), "number": np.arange(len(names), dtype=np.int32)},
         )
+        halves = stored_halves(connection, shards.index)
         columns = connection.execute(
-            "SELECT number, image_offset, image_length, class_id"
+            f"SELECT number, image_offset, image_length, class_id, {halves}"  # noqa: S608
             " FROM read_parquet(?) JOIN files USING (file) WHERE split = ? ORDER BY position",
             [str(shards.index), split],
         ).fetchnumpy()
@@ -110,4 +115,5 @@ def _in_shards(shards: Shards, split: str) -> StoredPhotos:
         lengths=np.asarray(columns["image_length"], np.int64),
         class_ids=np.asarray(columns["class_id"], np.int32),
         photo_id=photo_id,
+        contents=contents_in(columns),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taxonvision.catalog.contents import CONTENT_COLUMNS, content_of
 from taxonvision.dataset.encode import encode
 from taxonvision.dataset.plan import PlannedShard
 from taxonvision.dataset.tfrecord import AFTER_PAYLOAD, BEFORE_PAYLOAD, record, serialize_example
@@ -30,12 +31,14 @@ INDEX_COLUMNS = {
     "image_length": "BIGINT",
     "license": "VARCHAR",
     "attribution": "VARCHAR",
+    **CONTENT_COLUMNS,
 }
 """The columns of `index.parquet` and their DuckDB types.
 
 `position` counts from 0 in the split, in the order of `Catalog.photos`; `offset` and `length` tell
 where in the file the record's payload lies, a tf.train.Example, `image_offset` and `image_length`
-where its JPEG does. Bytes.
+where its JPEG does. Bytes. `content_high` and `content_low` are the key of that JPEG
+(`catalog.contents`).
 """
 PLAN, UNFINISHED = "plan.parquet", ".unfinished"
 
@@ -77,9 +80,9 @@ def write_shard(job: ShardJob) -> int:
     if not job.target.exists():
         columns = _planned(job)
         with _appearing(job.target, job.work) as file:
-            places = _write_records(file, job, columns)
+            places, contents = _write_records(file, job, columns)
             with _appearing(job.index, job.work) as index:
-                _write_index(index, job, columns, places)
+                _write_index(index, job, columns, places, contents)
     return job.shard.photographs
 
 
@@ -93,17 +96,24 @@ def _planned(job: ShardJob) -> Mapping[str, np.ndarray]:
         ).fetchnumpy()
 
 
-def _write_records(file: Path, job: ShardJob, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Write the photographs; returns where they lie, int64 [n, 4], the index's columns of bytes."""
+def _write_records(
+    file: Path, job: ShardJob, columns: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Write the photographs.
+
+    Returns where they lie, int64 [n, 4], the index's columns of bytes, and keys uint64 [n, 2].
+    """
     places = np.empty((job.shard.photographs, 4), np.int64)
+    contents = np.empty((job.shard.photographs, 2), np.uint64)
     offset = 0
     with file.open("wb") as records:
         for row, (image, example) in enumerate(_examples(job, columns)):
             records.write(record(example))
             offset += BEFORE_PAYLOAD
             places[row] = offset, len(example), offset + example.index(image), len(image)
+            contents[row] = content_of(image)
             offset += len(example) + AFTER_PAYLOAD
-    return places
+    return places, contents
 
 
 def _examples(job: ShardJob, columns: Mapping[str, np.ndarray]) -> Iterator[tuple[bytes, bytes]]:
@@ -131,7 +141,11 @@ def _examples(job: ShardJob, columns: Mapping[str, np.ndarray]) -> Iterator[tupl
 
 
 def _write_index(
-    path: Path, job: ShardJob, columns: Mapping[str, np.ndarray], places: np.ndarray
+    path: Path,
+    job: ShardJob,
+    columns: Mapping[str, np.ndarray],
+    places: np.ndarray,
+    contents: np.ndarray,
 ) -> None:
     import duckdb
 
@@ -142,6 +156,8 @@ def _write_index(
         "length": places[:, 1],
         "image_offset": places[:, 2],
         "image_length": places[:, 3],
+        "content_high": contents[:, 0],
+        "content_low": contents[:, 1],
     }
     selected = ", ".join(
         f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in INDEX_COLUMNS.items()

@@ -137,7 +137,8 @@ def test_a_late_step_of_many_photographs_is_not_reached_by_reading(shards, monke
     photos, many = stored_photos(shards, "train"), 10**10
     columns = (photos.file_numbers, photos.offsets, photos.lengths, photos.class_ids)
     same = (np.broadcast_to(column[3], many) for column in columns)
-    batches = Batches(StoredPhotos(photos.files, *same, photos.photo_id), OPTIONS)
+    contents = np.broadcast_to(photos.contents[3], (many, 2))
+    batches = Batches(StoredPhotos(photos.files, *same, photos.photo_id, contents), OPTIONS)
     asked = []
     read = JpegReader.read
     monkeypatch.setattr(

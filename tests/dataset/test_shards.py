@@ -4,16 +4,20 @@ import json
 import subprocess
 import sys
 
+import duckdb
 import numpy as np
 import pytest
 
 from taxonvision.catalog.catalog import SPLITS, open_catalog
+from taxonvision.catalog.contents import content_of
 from taxonvision.cli.examples import inputs_of, open_examples
 from taxonvision.cli.main import main
 from taxonvision.dataset.plan import PrepareOptions
 from taxonvision.dataset.prepare import prepare
 from taxonvision.dataset.shards import is_shards, open_shards
+from taxonvision.dataset.stored import stored_photos
 from taxonvision.errors import UserError
+from taxonvision.photograph import read_bytes
 from taxonvision.runtime.contract import Contract
 from taxonvision.storage import Recipe, read_json
 
@@ -27,6 +31,31 @@ def test_the_photographs_are_the_catalogs(small_catalog, small_shards, split):
     assert found.class_ids.dtype == expected.class_ids.dtype
     assert found.licenses == expected.licenses
     assert found.attributions == expected.attributions
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_keys_are_those_of_the_jpegs_within(small_catalog, small_shards, split):
+    shards = open_shards(small_shards)
+    photos, stored = shards.photos(split), stored_photos(shards, split)
+    expected = [content_of(read_bytes(source)) for source in photos.sources]
+    assert [tuple(row) for row in photos.contents.tolist()] == expected
+    assert stored.contents.tolist() == photos.contents.tolist()
+    catalog = open_catalog(small_catalog)
+    of_catalog = stored_photos(catalog, split).contents
+    assert of_catalog.tolist() == catalog.photos(split).contents.tolist()
+    assert not (of_catalog == photos.contents).any()
+
+
+def test_shards_of_before_there_were_keys_have_none(own_shards):
+    index = own_shards / "index.parquet"
+    with duckdb.connect() as connection:
+        connection.read_parquet(str(index)).create("new")
+        old = connection.sql("SELECT * EXCLUDE (content_high, content_low) FROM new")
+        old.write_parquet(str(index))
+    shards = open_shards(own_shards)
+    for photos in (shards.photos("train"), stored_photos(shards, "train")):
+        assert photos.contents.dtype == np.uint64
+        assert photos.contents.tolist() == [[0, 0]] * 12
 
 
 def test_the_contract_finds_the_same_pixels(photographs, tmp_path):
