@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def write_results_report(
     taxonomy: Taxonomy,
 ) -> None:
     """Write the page of one model: headline figures, ranks, most frequent confusions, all taxa."""
-    _render(
+    render(
         path,
         "results.html",
         manifest=manifest,
@@ -37,7 +38,7 @@ def write_results_report(
 
 def write_comparison_report(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write the page of a comparison: one row a model."""
-    _render(path, "comparison.html", manifest=manifest)
+    render(path, "comparison.html", manifest=manifest)
 
 
 def _confusions(scores: Scores, taxonomy: Taxonomy) -> list[tuple[str, str, int]]:
@@ -51,19 +52,37 @@ def _confusions(scores: Scores, taxonomy: Taxonomy) -> list[tuple[str, str, int]
     ]
 
 
-def _render(path: Path, template: str, **values: Any) -> None:
+def render(
+    path: Path,
+    template: str,
+    package: str = "taxonvision.evaluation",
+    filters: Mapping[str, Callable[..., str]] = MappingProxyType({}),
+    **values: Any,
+) -> None:
+    """Write a template filled in; values are escaped in HTML and in nothing else.
+
+    Args:
+        path: the file.
+        template: its name; it may extend this package's `page.html`.
+        package: the package in whose `templates/` it is.
+        filters: more filters than those of this package.
+        **values: what is filled in.
+    """
     import jinja2
 
+    packages = dict.fromkeys((package, "taxonvision.evaluation"))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("taxonvision.evaluation"),
-        autoescape=True,
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(each) for each in packages]),
+        autoescape=jinja2.select_autoescape(("html",)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["percent"] = lambda share: f"{share:.1%}"
     environment.filters["points"] = lambda share: f"{100 * share:+.1f}".replace(
         "-", "\N{MINUS SIGN}"
     )
     environment.filters["megabytes"] = lambda count: f"{count / 1e6:.2f} MB"
+    environment.filters.update(filters)
     path.write_text(environment.get_template(template).render(**values), encoding="utf-8")

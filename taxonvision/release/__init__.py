@@ -1,0 +1,1 @@
+"""The next release: the head grown, refitted, judged and described."""
