@@ -152,6 +152,7 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
     from taxonvision.features.extract import FeatureExtractor
     from taxonvision.models.classifier import assemble
     from taxonvision.models.directory import write_model
+    from taxonvision.models.trained_on import TrainedOn
     from taxonvision.runtime.contract import Contract
     from taxonvision.storage import Recipe, replacing
     from taxonvision.training.feeds import FeatureFeed, Features
@@ -185,7 +186,6 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
             partial,
             assemble(backbone, head.kernel, head.bias),
             name="four butterflies",
-            release="1",
             recipe=Recipe("train"),
             contract=contract,
             classes=catalog.classes,
@@ -197,6 +197,10 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
                 "catalog": catalog.fingerprint,
                 "metrics": {},
             },
+            trained_on=TrainedOn.of(
+                np.array([catalog.classes[number].taxon_id for number in photos.class_ids]),
+                photos.contents,
+            ),
         )
     return out
 

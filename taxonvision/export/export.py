@@ -13,6 +13,7 @@ from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
 from taxonvision.export.golden import GoldenFile, make_golden_files
 from taxonvision.export.recipes import RECIPES
 from taxonvision.export.write_bundle import Agreement, write_bundle
+from taxonvision.models.classifier import only
 from taxonvision.models.directory import Model
 from taxonvision.models.tflite import to_tflite
 from taxonvision.photograph import read_upright
@@ -21,6 +22,7 @@ from taxonvision.runtime.bundle import MANIFEST, check_golden, open_bundle
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.storage import Recipe, check_place, publish
+from taxonvision.taxonomy.classes import active_ids, retired_ids
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def export(
         say(f"already done: {places[name]}")
     keras_model = model.load()
     full = model.recognizer_of(keras_model)
+    if retired_ids(model.classes):
+        keras_model = only(keras_model, active_ids(model.classes))
     calibration = _calibration(catalog, model, options) if "int8" in pending else np.empty(0)
     golden = make_golden_files(catalog, model.contract, full.score, options.seed)
     graphs: dict[str, bytes] = {}

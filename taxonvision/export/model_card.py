@@ -11,7 +11,7 @@ from taxonvision.models.directory import Model
 
 def model_card(model: Model, manifest: Mapping[str, Any]) -> str:
     """The card as Markdown, from the model and its bundle.json."""
-    ranks = Counter(c.rank for c in model.classes if c.status == "active")
+    ranks = Counter(c.rank for c in model.classes if c.active)
     classes = ", ".join(f"{count} {rank}" for rank, count in ranks.most_common())
     accuracy = model.manifest["metrics"].get("val_accuracy")
     agreement = manifest["agreement"]

@@ -66,22 +66,23 @@ def write_bundle(
         agreement: how it compares with the full model.
         recipe: how the bundle is made; only its digest is kept, since flags may hold paths.
     """
-    active = [c for c in model.classes if c.status == "active"]
+    active = [c for c in model.classes if c.active]
     (folder / "model.tflite").write_bytes(content)
     output_of = {c.taxon_id: position for position, c in enumerate(active)}
+    tree = model.taxonomy.closure(output_of)
     write_csv(
         folder / "taxonomy.csv",
         TAXONOMY_COLUMNS,
         (
             (t.parent_taxon_id, t.taxon_id, f"{t.rank_level:g}", t.rank,
              output_of.get(t.taxon_id), t.name)
-            for t in model.taxonomy
+            for t in tree
         ),
     )  # fmt: skip
     (folder / "labels.txt").write_text("".join(f"{c.name}\n" for c in active), encoding="utf-8")
     (folder / "names").mkdir()
     for language, names in model.names.items():
-        text = {str(taxon_id): name for taxon_id, name in sorted(names.items())}
+        text = {str(taxon_id): name for taxon_id, name in sorted(names.items()) if taxon_id in tree}
         (folder / "names" / f"{language}.json").write_text(
             json.dumps(text, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
         )

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import keras
 import numpy as np
 
+_NEVER = -1e9
+"""Added to the logits of retired classes, whose probabilities are then exactly 0."""
 
-def assemble(backbone: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> keras.Model:
+
+def assemble(
+    backbone: keras.Model, kernel: np.ndarray, bias: np.ndarray, retired: Collection[int] = ()
+) -> keras.Model:
     """A classifier from float32 [N, S, S, 3], RGB 0–255, to float32 probabilities [N, C].
 
     Args:
         backbone: from the same input to features [N, D].
         kernel: float32 [D, C], column c is the head's row of class c.
         bias: float32 [C].
+        retired: class ids that are never answered. Their weights stay in the head.
     """
     inputs = keras.Input(backbone.inputs[0].shape[1:], name="photograph")
     head = keras.layers.Dense(len(bias), name="logits", dtype="float32")
     logits = head(backbone(inputs))
     head.set_weights([kernel, bias])
+    if retired:
+        offset = np.zeros(len(bias))
+        offset[list(retired)] = _NEVER
+        mask = keras.layers.Rescaling(1.0, offset.tolist(), name="active", dtype="float32")
+        logits = mask(logits)
     return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(logits))
 
 
 def logits_of(classifier: keras.Model) -> keras.Model:
     """The same network without its last step: to logits [N, C]. Shares its weights."""
-    return keras.Model(classifier.inputs, classifier.get_layer("logits").output)
+    return keras.Model(classifier.inputs, classifier.layers[-1].input)
 
 
 def take_apart(classifier: keras.Model) -> tuple[keras.Model, np.ndarray, np.ndarray]:
@@ -36,3 +49,12 @@ def take_apart(classifier: keras.Model) -> tuple[keras.Model, np.ndarray, np.nda
     if len(backbones) != 1:
         raise ValueError("the model is no backbone with a head")
     return backbones[0], kernel, bias
+
+
+def only(classifier: keras.Model, class_ids: list[int]) -> keras.Model:
+    """The classifier cut down to some classes, in this order: to probabilities [N, K].
+
+    The backbone is shared. ValueError when the model was not assembled by `assemble`.
+    """
+    backbone, kernel, bias = take_apart(classifier)
+    return assemble(backbone, kernel[:, class_ids], bias[class_ids])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,18 @@ import numpy as np
 import taxonvision
 from taxonvision.errors import UserError
 from taxonvision.models.engine import load_keras
+from taxonvision.models.trained_on import TrainedOn, write_trained_on
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.storage import Recipe, read_manifest, replacing_file, write_json
 from taxonvision.tables import write_csv
-from taxonvision.taxonomy.classes import TaxonClass, read_classes, write_classes
+from taxonvision.taxonomy.classes import (
+    TaxonClass,
+    active_ids,
+    read_classes,
+    retired_ids,
+    write_classes,
+)
 from taxonvision.taxonomy.names import Names, read_names, write_names
 from taxonvision.taxonomy.tree import Taxonomy, read_taxonomy, write_taxonomy
 from taxonvision.text import reason_of
@@ -29,6 +37,23 @@ MANIFEST = "model.json"
 SCHEMA_VERSION = 1
 _FIELDS = {"name": str, "version": str, "contract": dict, "backbone": dict, "fingerprint": str}
 _KERAS_FILE = "model.keras"
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model stands in a chain of releases; the default begins one.
+
+    Attributes:
+        version: 1, 2, 3 ...
+        ancestors: what `model.json` says under `release` of the releases before, oldest first.
+        changes: what happened to taxa since the parent, counted.
+        gate: what the release gate said.
+    """
+
+    version: str = "1"
+    ancestors: Sequence[Mapping[str, Any]] = ()
+    changes: Mapping[str, int] | None = None
+    gate: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +73,7 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all weights and the classes."""
+        """SHA-256 over all weights, the classes and which of them are active."""
         return str(self.manifest["fingerprint"])
 
     @property
@@ -77,17 +102,22 @@ class Model:
         return self.recognizer_of(self.load())
 
     def recognizer_of(self, model: keras.Model) -> Recognizer:
-        """The same for a Keras model that is loaded already."""
+        """The same for a Keras model that is loaded already. It answers active classes only."""
+        active = active_ids(self.classes)
+
+        def score(photographs: np.ndarray) -> np.ndarray:
+            return np.asarray(model.predict_on_batch(photographs), np.float32)[:, active]
+
         return Recognizer(
             name=self.name,
             fingerprint=self.fingerprint,
             bytes=(self.folder / _KERAS_FILE).stat().st_size,
             threads=0,
             contract=self.contract,
-            class_taxon_ids=tuple(c.taxon_id for c in self.classes),
+            class_taxon_ids=tuple(self.classes[number].taxon_id for number in active),
             taxonomy=self.taxonomy,
             names=self.names,
-            score=lambda photographs: np.asarray(model.predict_on_batch(photographs), np.float32),
+            score=score,
         )
 
 
@@ -113,7 +143,6 @@ def write_model(
     model: keras.Model,
     *,
     name: str,
-    release: str,
     recipe: Recipe,
     contract: Contract,
     classes: list[TaxonClass],
@@ -121,6 +150,8 @@ def write_model(
     names: Names,
     history: Sequence[Mapping[str, Any]],
     facts: Mapping[str, Any],
+    trained_on: TrainedOn,
+    lineage: Lineage | None = None,
 ) -> Mapping[str, Any]:
     """Write a model directory into the existing `folder`; returns its manifest.
 
@@ -128,7 +159,6 @@ def write_model(
         folder: where to write.
         model: from float32 [N, S, S, 3] to probabilities [N, C].
         name: what the model calls itself.
-        release: its version.
         recipe: how it is made.
         contract: how photographs become its input.
         classes: class c is output c.
@@ -136,9 +166,12 @@ def write_model(
         names: common names; those of taxa left out are left out.
         history: one mapping an epoch, with the same keys.
         facts: what else `model.json` records: backbone, metrics, the catalog's fingerprint ...
+        trained_on: the photographs that the head has learned from.
+        lineage: the releases before; None: it is the first.
     """
     import tensorflow
 
+    lineage = lineage or Lineage()
     model.save(folder / _KERAS_FILE)
     write_classes(folder / "classes.csv", classes)
     tree = taxonomy.closure(c.taxon_id for c in classes)
@@ -150,15 +183,28 @@ def write_model(
     write_names(folder / "names.csv", kept)
     columns = list(history[0]) if history else ["epoch"]
     write_csv(folder / "history.csv", columns, ([row[c] for c in columns] for row in history))
+    write_trained_on(folder, trained_on)
+    release = {
+        "name": name,
+        "version": lineage.version,
+        "fingerprint": _fingerprint(model, classes),
+        "made_on": datetime.date.today().isoformat(),
+        "classes": {"active": len(active_ids(classes)), "retired": len(retired_ids(classes))},
+        "changes": lineage.changes,
+        "gate": lineage.gate,
+        "catalog": facts["catalog"],
+    }
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": name,
-        "version": release,
-        "parent": None,
+        "version": lineage.version,
+        "parent": _name_of(lineage.ancestors[-1]) if lineage.ancestors else None,
+        "lineage": list(lineage.ancestors),
+        "release": release,
         "made_by": recipe.as_json(),
         "contract": {"size": contract.size, "crop_ratio": contract.crop_ratio},
         **facts,
-        "fingerprint": _fingerprint(model, classes),
+        "fingerprint": release["fingerprint"],
         "packages": {
             "taxonvision": taxonvision.__version__,
             "tensorflow": tensorflow.__version__,
@@ -171,8 +217,12 @@ def write_model(
     return manifest
 
 
+def _name_of(release: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: release[field] for field in ("name", "version", "fingerprint")}
+
+
 def _fingerprint(model: keras.Model, classes: list[TaxonClass]) -> str:
-    digest = hashlib.sha256(repr([c.taxon_id for c in classes]).encode())
+    digest = hashlib.sha256(repr([(c.taxon_id, c.status) for c in classes]).encode())
     for weights in model.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
     return digest.hexdigest()

@@ -25,6 +25,11 @@ class TaxonClass:
     status: str
     since: str
 
+    @property
+    def active(self) -> bool:
+        """Whether it is answered."""
+        return self.status == "active"
+
 
 def find_classes(path: Path) -> Path:
     """The `classes.csv` that `path` names: the file itself, or that of a model or a catalog."""
@@ -64,6 +69,16 @@ def read_classes(path: Path) -> list[TaxonClass]:
     if len({c.taxon_id for c in classes}) != len(classes):
         raise UserError(f"{path}: a taxon has two classes")
     return classes
+
+
+def active_ids(classes: Sequence[TaxonClass]) -> list[int]:
+    """Ids of the classes that are answered."""
+    return [each.class_id for each in classes if each.active]
+
+
+def retired_ids(classes: Sequence[TaxonClass]) -> list[int]:
+    """Ids of the classes that are not answered any more."""
+    return [each.class_id for each in classes if not each.active]
 
 
 def write_classes(path: Path, classes: Sequence[TaxonClass]) -> None:

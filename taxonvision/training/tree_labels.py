@@ -85,8 +85,8 @@ def _merges(classes: Sequence[TaxonClass], taxonomy: Taxonomy) -> list[np.ndarra
     The group of a class at a height is its topmost ancestor not above that height. A class on an
     inner node above that height stands for itself, and a retired one at all heights.
     """
-    active = [c.status == "active" for c in classes]
-    tree = taxonomy.closure(c.taxon_id for c in classes if c.status == "active")
+    active = [c.active for c in classes]
+    tree = taxonomy.closure(c.taxon_id for c in classes if c.active)
     number = {taxon.taxon_id: position for position, taxon in enumerate(tree)}
     root = len(tree)  # above all roots
     parents = np.array(
@@ -97,9 +97,7 @@ def _merges(classes: Sequence[TaxonClass], taxonomy: Taxonomy) -> list[np.ndarra
     heights = np.full(len(parents), np.iinfo(np.int64).max)
     heights[: root + 1] = _heights(parents[:root])
     retired = iter(range(root + 1, len(parents)))
-    nodes = np.array(
-        [number[c.taxon_id] if c.status == "active" else next(retired) for c in classes]
-    )
+    nodes = np.array([number[c.taxon_id] if c.active else next(retired) for c in classes])
     merges: list[np.ndarray] = []
     while len(nodes) - active.count(False) > 1:
         above = parents[nodes]

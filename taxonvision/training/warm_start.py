@@ -83,12 +83,12 @@ def read_warm_start(folder: Path) -> WarmStart:
         )
     except (ValueError, KeyError) as error:
         raise UserError(f"{folder} cannot be started from: {reason_of(error)}") from None
-    if not any(each.status == "active" for each in model.classes):
+    if not any(each.active for each in model.classes):
         raise UserError(f"{folder} cannot be started from: all its classes are retired")
     rows = {
         each.taxon_id: (kernel[:, column], bias[column])
         for column, each in enumerate(model.classes)
-        if each.status == "active"
+        if each.active
     }
     return WarmStart(
         model.fingerprint,
