@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from taxonvision.storage import digest_of, file_digest
+from taxonvision.storage import digest_of, file_digest, read_json
 from taxonvision.taxonomy.changes import NO_CHANGES, Changes
 from taxonvision.taxonomy.classes import TaxonClass, find_classes, read_classes
 from taxonvision.taxonomy.names import Names, read_names
@@ -37,12 +37,14 @@ class EarlierClasses:
         taxonomy: has the taxa of all classes.
         names: the common names, where there are any.
         digest: SHA-256 of the files that were read.
+        version: of the model that they are those of; "" where they are of none.
     """
 
     classes: list[TaxonClass]
     taxonomy: Taxonomy
     names: Names
     digest: str
+    version: str = ""
 
 
 def read_earlier_classes(path: Path) -> EarlierClasses:
@@ -63,7 +65,17 @@ def read_earlier_classes(path: Path) -> EarlierClasses:
         taxonomy=united(read_taxonomy(tree), roots) if tree.is_file() else roots,
         names=read_names(names) if names.is_file() else {},
         digest=digest_of([file_digest(file) for file in (table, tree, names) if file.is_file()]),
+        version=_version_of(table.with_name("model.json")),
     )
+
+
+def _version_of(manifest: Path) -> str:
+    """The version of a model; "" where there is none."""
+    if not manifest.is_file():
+        return ""
+    found = read_json(manifest)
+    version = found.get("version") if isinstance(found, dict) else None
+    return version if isinstance(version, str) else ""
 
 
 def united(newer: Taxonomy, older: Taxonomy) -> Taxonomy:
@@ -88,13 +100,14 @@ def united_names(newer: Names, older: Names, changes: Changes = NO_CHANGES) -> N
     return names
 
 
-def next_release(classes: Iterable[TaxonClass]) -> str:
+def next_release(classes: Iterable[TaxonClass], version: str = "") -> str:
     """What `since` says of the classes appended to these: one more than the last number.
 
-    Where not all are whole numbers: how many different ones there are, plus one or as much as it
-    takes to be new.
+    `version` is that of the last release, which may have brought no class; "" where it is not
+    known. Where not all are whole numbers: how many different ones there are, plus one or as much
+    as it takes to be new.
     """
-    labels = {c.since for c in classes}
+    labels = {c.since for c in classes} | ({version} if version else set())
     number = len(labels) + 1
     if all(label.isdecimal() for label in labels):
         number = max(map(int, labels), default=int(FIRST_RELEASE) - 1) + 1
@@ -135,7 +148,7 @@ def grow_classes(
         if taxon_id is None:
             row, active = _named(row, row.taxon_id, taxonomy), False
         else:
-            known = not retire_absent and any(r.status == "active" for r in rows[taxon_id])
+            known = not retire_absent and any(r.active for r in rows[taxon_id])
             row, active = _named(row, taxon_id, taxonomy), taxon_id in chosen or known
         grown.append(replace(row, status="active" if active else "retired"))
     new = sorted(
@@ -161,7 +174,7 @@ def _rows_by_current_taxon(
 
 def _first(taxon_id: int, rows: Sequence[TaxonClass]) -> TaxonClass:
     """The row that a taxon keeps: its own, else the first active one, else the first."""
-    return min(rows, key=lambda r: (r.taxon_id != taxon_id, r.status != "active", r.class_id))
+    return min(rows, key=lambda r: (r.taxon_id != taxon_id, not r.active, r.class_id))
 
 
 def _named(row: TaxonClass, taxon_id: int, taxonomy: Taxonomy) -> TaxonClass:

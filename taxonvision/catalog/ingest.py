@@ -31,7 +31,7 @@ from taxonvision.errors import UserError
 from taxonvision.progress import working
 from taxonvision.storage import Recipe, publish, write_json
 from taxonvision.tables import write_csv, write_parquet
-from taxonvision.taxonomy.changes import NO_CHANGES, Changes
+from taxonvision.taxonomy.changes import NO_CHANGES, Changes, write_changes
 from taxonvision.taxonomy.classes import TaxonClass, write_classes
 from taxonvision.taxonomy.names import write_names
 from taxonvision.taxonomy.tree import write_taxonomy
@@ -144,6 +144,7 @@ def _write(
     write_eligibility(
         partial / "eligibility.csv", of_taxa, decisions, tree, options.rules, options.changes
     )
+    write_changes(partial / "changes.csv", options.changes)
     torn = grouping.write_near_duplicates(connection, partial / "near_duplicates.csv")
     (alike,) = _one(connection, "SELECT count(*) FROM near_duplicates")
     splits = dict(
@@ -155,7 +156,7 @@ def _write(
             "used": fates[USED],
             "rejected": fates[FAULTY],
             "left_out": {fate: fates[fate] for fate in LEFT_OUT if fates[fate]},
-            "classes": sum(c.status == "active" for c in classes),
+            "classes": sum(c.active for c in classes),
             **{split: splits.get(split, 0) for split in SPLITS},
             "near_duplicates": alike,
             "near_duplicates_across_splits": torn,
@@ -189,7 +190,7 @@ def _select(
     kept = {
         today
         for c in (options.earlier.classes if options.earlier else [])
-        if c.status == "active" and (today := options.changes.current(c.taxon_id)) is not None
+        if c.active and (today := options.changes.current(c.taxon_id)) is not None
     }
     decisions: dict[int, Decision] = {}
 
@@ -217,7 +218,7 @@ def _classes(
         previous,
         eligible,
         taxa.taxonomy,
-        since=next_release(previous),
+        since=next_release(previous, options.earlier.version if options.earlier else ""),
         changes=options.changes,
         retire_absent=options.retire_absent,
     )

@@ -62,7 +62,8 @@ def prepare(
             shards = [job.shard for job in jobs]
             write_metadata(shards, catalog.classes, folder)
             for table in TABLES:
-                shutil.copyfile(catalog.folder / table, folder / table)
+                if (catalog.folder / table).is_file():  # of an earlier version without changes.csv
+                    shutil.copyfile(catalog.folder / table, folder / table)
             _write_manifest(catalog, options, shards, recipe, folder)
         shutil.rmtree(folder / _WORK, ignore_errors=True)
     return read_json(out / MANIFEST)

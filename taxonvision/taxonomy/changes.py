@@ -32,7 +32,7 @@ from functools import cached_property
 from pathlib import Path
 
 from taxonvision.errors import UserError
-from taxonvision.tables import Row, read_csv, taxon_id_in
+from taxonvision.tables import Row, read_csv, taxon_id_in, write_csv
 from taxonvision.taxonomy.ranks import RANK_LEVELS
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 from taxonvision.text import one_line
@@ -70,11 +70,15 @@ class Changes:
         self._steps = [_Step(tuple(lines)) for _, lines in itertools.groupby(changes, _step_of)]
         self._ended = self._check()
 
+    @property
+    def lines(self) -> list[Change]:
+        """The lines of the table, in order."""
+        return [change for step in self._steps for change in step.changes]
+
     @cached_property
     def taxon_ids(self) -> Set[int]:
         """All taxa that the lines name: a tree is to have those of them that are known."""
-        lines = [change for step in self._steps for change in step.changes]
-        named = {i for c in lines for i in (c.taxon_id, c.new_taxon_id, c.parent_taxon_id)}
+        named = {i for c in self.lines for i in (c.taxon_id, c.new_taxon_id, c.parent_taxon_id)}
         return {taxon_id for taxon_id in named if taxon_id is not None}
 
     @cached_property
@@ -89,6 +93,23 @@ class Changes:
     def current(self, taxon_id: int) -> int | None:
         """The taxon that photographs observed as `taxon_id` count as; None when it was split."""
         return self.current_ids.get(taxon_id, taxon_id)
+
+    @cached_property
+    def _parts(self) -> Mapping[int, tuple[int, ...]]:
+        parts: dict[int, tuple[int, ...]] = {}
+        for step in reversed(self._steps):  # what a step brings changes in later ones only
+            left = (() if step.ends else (step.taxon_id,)) + step.new_taxon_ids
+            parts[step.taxon_id] = tuple(
+                dict.fromkeys(part for new in left for part in parts.get(new, (new,)))
+            )
+        return parts
+
+    def parts(self, taxon_id: int) -> tuple[int, ...]:
+        """The taxa that are left of `taxon_id`, in the order of the lines.
+
+        One for a taxon that was never split; among them itself where it goes on.
+        """
+        return self._parts.get(taxon_id, (taxon_id,))
 
     def in_words(self, taxon_id: int, taxonomy: Taxonomy) -> str:
         """What became of a taxon that is no more, named by `taxonomy`; "" for one that goes on."""
@@ -155,8 +176,7 @@ class Changes:
     def _name_of(self, taxon_id: int, taxonomy: Taxonomy) -> str:
         if taxon_id in taxonomy:
             return taxonomy[taxon_id].name
-        lines = (change for step in self._steps for change in step.changes)
-        told = [c.name for c in lines if c.described_taxon_id == taxon_id and c.name]
+        told = [c.name for c in self.lines if c.described_taxon_id == taxon_id and c.name]
         return told[-1] if told else f"taxon {taxon_id}"
 
     def _at(self, change: Change) -> str:
@@ -206,6 +226,15 @@ class Changes:
 def read_changes(path: Path) -> Changes:
     """The changes in a `changes.csv`; UserError names file and line of what is wrong."""
     return Changes([_change_of(row, path) for row in read_csv(path, COLUMNS)], source=str(path))
+
+
+def write_changes(path: Path, changes: Changes) -> None:
+    """Write a `changes.csv` that `read_changes` reads as the same changes."""
+    write_csv(
+        path,
+        COLUMNS,
+        ([getattr(line, column) for column in COLUMNS] for line in changes.lines),
+    )
 
 
 @dataclass(frozen=True)
