@@ -1,0 +1,225 @@
+"""The gate of a release: old taxa before and after, on the same test photographs.
+
+They are measured twice. Among the taxa that both releases know, a photograph that is lost is one
+that the refit broke; this is what the gate judges. Among all that each release knows, a photograph
+may also be lost to a taxon that is new: a look-alike, which the old release could not name.
+
+All shares, differences and bounds are fractions of 1, `max_regression` too; `POINT` is one point of
+percent. The gate refuses
+
+1. where no test photograph shows a taxon that both releases know: nothing could be judged;
+2. else where the one-sided lower bound of the loss (at 95 %) exceeds `max_regression`: a loss that
+   is proven;
+3. with `strict` where the upper bound does: a loss that is not ruled out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from taxonvision.evaluation.intervals import (
+    Interval,
+    macro_difference,
+    one_sided,
+    paired_difference,
+    share,
+)
+from taxonvision.release.verdict import Figures, NewTaxa, OldTaxon, Taken, Verdict
+from taxonvision.text import several
+
+POINT = 0.01
+NO_TAXON = 0  # taxon ids count from 1
+_MOST_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What two releases say of the same test photographs, as taxa of today.
+
+    All are int64 [n] taxon ids. What an old release says of a taxon that was merged or renamed
+    since is given as the taxon it is now; `NO_TAXON` stands where there is none.
+
+    Attributes:
+        truth: the taxon on each photograph.
+        before_shared: the old release's best among the taxa that both know.
+        after_shared: the new release's best among the same.
+        before_all: the old release's best among all it knows.
+        after_all: the new release's best among all it knows.
+    """
+
+    truth: np.ndarray
+    before_shared: np.ndarray
+    after_shared: np.ndarray
+    before_all: np.ndarray
+    after_all: np.ndarray
+
+    def __post_init__(self) -> None:
+        shapes = {np.shape(value) for value in vars(self).values()}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+            raise ValueError(f"answers on different photographs: {sorted(shapes)}")
+
+    def of(self, chosen: np.ndarray) -> Answers:
+        """The answers on some photographs, bool [n]."""
+        return Answers(**{name: value[chosen] for name, value in vars(self).items()})
+
+
+def judge(
+    answers: Answers,
+    known_before: np.ndarray,
+    known_after: np.ndarray,
+    *,
+    max_regression: float = 0.5 * POINT,
+    strict: bool = False,
+) -> Verdict:
+    """Judge a release by its answers.
+
+    Args:
+        answers: on the photographs of the test split.
+        known_before: int64 [k], the taxa of today that the old release knows.
+        known_after: int64 [m], the taxa that the new release knows, retired ones left out.
+        max_regression: the loss of top-1 that is let pass, from 0 to 1.
+        strict: refuse also what is not proven harmless.
+
+    Raises:
+        ValueError: `max_regression` is no fraction.
+    """
+    if not 0 <= max_regression <= 1:
+        raise ValueError(f"max_regression is a fraction from 0 to 1, not {max_regression}")
+    known_before, known_after = (_as_ids(known) for known in (known_before, known_after))
+    new = np.setdiff1d(known_after, known_before)
+    old = answers.of(np.isin(answers.truth, np.intersect1d(known_before, known_after)))
+    before, after = old.before_shared == old.truth, old.after_shared == old.truth
+    shared = _figures(old.truth, before, after)
+    loss, loss_low, loss_high = None, None, None
+    passed, reason = False, _NOT_JUDGED
+    if shared is not None:
+        bounds = one_sided(before, after).reversed
+        loss, loss_low, loss_high = _loss(shared), bounds.low, bounds.high
+        passed = (loss_high if strict else loss_low) <= max_regression
+        reason = _in_words(shared, bounds, max_regression, strict=strict)
+    return Verdict(
+        judged=shared is not None,
+        passed=passed,
+        reason=reason,
+        max_regression=max_regression,
+        strict=strict,
+        loss=loss,
+        loss_low=loss_low,
+        loss_high=loss_high,
+        shared=shared,
+        everyone=_figures(old.truth, old.before_all == old.truth, old.after_all == old.truth),
+        taken=_taken(old, new),
+        by_taxon=_by_taxon(old.truth, before, after),
+        new_taxa=_new_taxa(answers.of(np.isin(answers.truth, new))),
+    )
+
+
+_NOT_JUDGED = (
+    "whether the old taxa lose could not be judged: the test split has no photograph of a taxon "
+    "that both releases know"
+)
+
+
+def _as_ids(known: np.ndarray) -> np.ndarray:
+    """The taxa of a release, each once."""
+    ids = np.unique(np.asarray(known, np.int64))
+    return ids[ids != NO_TAXON]
+
+
+def _figures(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> Figures | None:
+    if not len(truth):
+        return None
+    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
+    taxa, inverse = np.unique(truth, return_inverse=True)
+    photographs = np.bincount(inverse)
+    macro_before, macro_after = (
+        float((np.bincount(inverse, weights=right) / photographs).mean())
+        for right in (before, after)
+    )
+    return Figures(
+        photographs=len(truth),
+        taxa=len(taxa),
+        top1_before=float(before.mean()),
+        top1_after=float(after.mean()),
+        top1_difference=paired_difference(before, after),
+        macro_before=macro_before,
+        macro_after=macro_after,
+        macro_difference=macro_difference(truth, before, after),
+        lost=lost,
+        won=won,
+        lost_share=share(lost, len(truth)),
+    )
+
+
+def _loss(figures: Figures) -> float:
+    return (figures.lost - figures.won) / figures.photographs
+
+
+def _taken(old: Answers, new: np.ndarray) -> list[Taken]:
+    took = (old.before_all == old.truth) & np.isin(old.after_all, new)
+    pairs = np.stack([old.truth[took], old.after_all[took]], axis=1)
+    pairs, counts = np.unique(pairs, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")  # of those alike, the smaller ids first
+    rows = zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
+    return [Taken(old_taxon, new_taxon, count) for (old_taxon, new_taxon), count in rows]
+
+
+def _by_taxon(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> list[OldTaxon]:
+    taxa, inverse = np.unique(truth, return_inverse=True)
+    photographs = np.bincount(inverse, minlength=len(taxa))
+    right_before, right_after = (
+        np.bincount(inverse[right], minlength=len(taxa)) for right in (before, after)
+    )
+    lost = right_before - right_after
+    # Of as many lost, first those that had the fewest.
+    order = np.lexsort((taxa, np.where(lost > 0, photographs, 0), -lost))
+    columns = (taxa, photographs, right_before, right_after)
+    rows = zip(*(column[order].tolist() for column in columns), strict=True)
+    return [OldTaxon(*row) for row in rows]
+
+
+def _new_taxa(new: Answers) -> NewTaxa:
+    photographs, right = len(new.truth), int((new.after_all == new.truth).sum())
+    return NewTaxa(
+        photographs=photographs,
+        taxa=len(np.unique(new.truth)),
+        right=right,
+        top1=right / photographs if photographs else None,
+        top1_interval=share(right, photographs) if photographs else None,
+    )
+
+
+def _in_words(figures: Figures, loss: Interval, max_regression: float, *, strict: bool) -> str:
+    """The verdict as a sentence; both bounds are in it whatever is judged."""
+    limit = f"--max_regression={max_regression / POINT:g}"
+    if loss.low > max_regression:
+        judgement = f"proven to be more than {limit}"
+    elif loss.high <= max_regression:
+        judgement = f"proven to be no more than {limit}"
+    elif strict:
+        judgement = (
+            f"not proven to be within {limit}, as --strict asks; more test photographs of old taxa "
+            "would bring the bounds closer"
+        )
+    else:
+        judgement = f"not proven to be more than {limit}"
+    low, high = _points(loss.low, max_regression), _points(loss.high, max_regression)
+    change = _loss(figures)
+    taxa = "1 taxon" if figures.taxa == 1 else f"{figures.taxa} taxa"
+    verb = "lose" if change >= 0 else "gain"
+    return (
+        f"among the taxa that both releases know the old taxa {verb} {abs(change) / POINT:.2f} "
+        f"points of top-1, {figures.top1_before / POINT:.2f} % before and "
+        f"{figures.top1_after / POINT:.2f} % now ({several(figures.photographs, 'photograph')} of "
+        f"{taxa}, {figures.lost} lost, {figures.won} won): the loss is at least {low} and at most {high}, each with 95 % confidence, which is {judgement}"
+    )
+
+
+def _points(bound: float, limit: float) -> str:
+    """A bound in points, with as many decimals as it takes to tell it from the limit."""
+    for decimals in range(2, _MOST_DECIMALS):
+        if round(bound / POINT, decimals) != round(limit / POINT, decimals):
+            break
+    return f"{bound / POINT:.{decimals}f}"
