@@ -73,13 +73,10 @@ def grow_head(
     """
     if kernel.shape[1:] != (len(before),) or bias.shape != (len(before),):
         raise ValueError(f"a head of {kernel.shape[1]} rows for {len(before)} classes")
-    grown = Grown(
-        np.zeros((len(kernel), len(after)), np.float32),
-        np.zeros(len(after), np.float32),
-        (),
-    )
-    grown.kernel[:, : len(before)] = kernel
-    grown.bias[: len(before)] = bias
+    grown_kernel = np.zeros((len(kernel), len(after)), np.float32)
+    grown_bias = np.zeros(len(after), np.float32)
+    grown_kernel[:, : len(before)] = kernel
+    grown_bias[: len(before)] = bias
     origins = [KEPT] * len(before) + [NEW] * (len(after) - len(before))
     merged = {m.into.class_id: m.before for m in merges(before, after, changes)}
     split = origins_in_splits(before, after, changes)
@@ -87,7 +84,12 @@ def grow_head(
         ids = [c.class_id for c in of_class]
         weights = np.array([max(photographs.get(c.taxon_id, 0), 1) for c in of_class], float)
         weights /= weights.sum()
-        grown.kernel[:, class_id] = _mean(kernel[:, ids], weights)
-        grown.bias[class_id] = _mean(bias[ids], weights)
+        grown_kernel[:, class_id] = _mean(kernel[:, ids], weights)
+        grown_bias[class_id] = _mean(bias[ids], weights)
         origins[class_id] = MERGED if class_id in merged else SPLIT
-    return Grown(grown.kernel, grown.bias, tuple(origins))
+    return Grown(grown_kernel, grown_bias, tuple(origins))
+
+
+def _mean(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The weighted mean over the last axis; the row itself, bit for bit, where there is one."""
+    return rows.astype(np.float64) @ weights if len(weights) > 1 else rows[..., 0]

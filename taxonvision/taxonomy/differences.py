@@ -225,13 +225,15 @@ def _moved(
             continue
         was = before_tree[old.taxon_id].parent_taxon_id
         now = after_tree[new.taxon_id].parent_taxon_id
-        # A parent that only got another id is the same; one merged into another that was there
-        # before is not.
-        same = was == now or (
-            was is not None and changes.current(was) == now and now not in before_tree
-        )
-        if not same:
+        if was != now and not _same(was, now, before_tree, changes):
             yield Moved(new, _name(was, before_tree), _name(now, after_tree))
+
+
+def _same(was: int | None, now: int | None, before_tree: Taxonomy, changes: Changes) -> bool:
+    """Whether a parent only got another id; one merged into a taxon known before is another."""
+    if was is None or now is None or now in before_tree:
+        return False
+    return changes.current(was) == now
 
 
 def _name(taxon_id: int | None, tree: Taxonomy) -> str:
