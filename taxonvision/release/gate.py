@@ -213,7 +213,8 @@ def _in_words(figures: Figures, loss: Interval, max_regression: float, *, strict
         f"among the taxa that both releases know the old taxa {verb} {abs(change) / POINT:.2f} "
         f"points of top-1, {figures.top1_before / POINT:.2f} % before and "
         f"{figures.top1_after / POINT:.2f} % now ({several(figures.photographs, 'photograph')} of "
-        f"{taxa}, {figures.lost} lost, {figures.won} won): the loss is at least {low} and at most {high}, each with 95 % confidence, which is {judgement}"
+        f"{taxa}, {figures.lost} lost, {figures.won} won): the loss is at least {low} and at most "
+        f"{high}, each with 95 % confidence, which is {judgement}"
     )
 
 
@@ -222,4 +223,4 @@ def _points(bound: float, limit: float) -> str:
     for decimals in range(2, _MOST_DECIMALS):
         if round(bound / POINT, decimals) != round(limit / POINT, decimals):
             break
-    return f"{bound / POINT:.{decimals}f}"
+    return f"{bound / POINT:z.{decimals}f}"

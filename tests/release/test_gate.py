@@ -118,6 +118,11 @@ def test_a_bound_is_told_from_the_limit():
     assert f"at least {digits} and" in verdict.reason
 
 
+def test_a_bound_of_nothing_has_no_sign():
+    answers = flipped(0, 0, 10_000_000)
+    assert "at least 0.00 and at most 0.00, each" in verdict_of(answers).reason
+
+
 def test_exactly_the_limit_passes():
     bound = verdict_of(flipped(50, 0, 950)).loss_low
     assert verdict_of(flipped(50, 0, 950), max_regression=bound).passed
