@@ -34,6 +34,7 @@ COMMANDS = {
     "taxa": "say whether taxa are included in a catalog, and if not, why",
     "prepare": "turn a catalog into shards: photographs shrunk once, in TFRecord files",
     "train": "train a model on a catalog",
+    "lineage": "print the chain of releases a model comes from",
     "evaluate": "score the photographs of a split with a model or a bundle",
     "export": "compress a model into TFLite bundles for phones",
     "compare": "compare models on the same photographs: size, accuracy, agreement, latency",
