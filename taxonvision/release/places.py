@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taxonvision.release.regions import country_name, locate, region
+from taxonvision.release.regions import AT_SEA, country_name, locate, region
 from taxonvision.tables import reading_parquet
 from taxonvision.taxonomy.classes import read_classes
 
@@ -59,11 +59,12 @@ class Places:
     """Where photographs were taken.
 
     Attributes:
-        regions: most taxa first.
+        regions: most taxa first, the sea last.
         countries: most taxa first; not the sea.
         dots: for a map, those with the fewest taxa first.
         photographs: taxon id to its photographs, with coordinates and without.
-        homes: taxon id to the countries with most of its photographs, most first.
+        homes: taxon id to the countries with most of its photographs, most first; the sea is named
+            where it is all there is.
         located: photographs with coordinates.
         elsewhere: photographs without coordinates, or with some that are not on Earth.
     """
@@ -171,7 +172,11 @@ def _places(counts: _Counts, groups: np.ndarray, name: Callable[[int], str]) -> 
         for number, taxa in enumerate(_taxa_in(counts, groups).tolist())
         if taxa
     ]
-    return tuple(sorted(places, key=lambda place: (-place.taxa, -place.photographs, place.name)))
+
+    def order(place: Place) -> tuple[bool, int, int, str]:
+        return place.name == AT_SEA, -place.taxa, -place.photographs, place.name
+
+    return tuple(sorted(places, key=order))
 
 
 def _dots(counts: _Counts) -> tuple[Dot, ...]:
@@ -193,6 +198,10 @@ def _homes(counts: _Counts, countries: np.ndarray) -> dict[int, tuple[str, ...]]
     for taxon_id, country, count in zip(*(c.tolist() for c in columns), strict=True):
         photographs.setdefault(taxon_id, Counter())[country] += count
     return {
-        taxon_id: tuple(country_name(country) for country, _ in of_taxon.most_common(_HOMES))
+        taxon_id: tuple(
+            country_name(country)
+            for country, _ in of_taxon.most_common()
+            if country >= 0 or len(of_taxon) == 1
+        )[:_HOMES]
         for taxon_id, of_taxon in photographs.items()
     }
