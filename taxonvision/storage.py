@@ -176,6 +176,18 @@ def publish_resuming(
         _move_into_place(partial, out)
 
 
+def set_aside(out: Path, suffix: str) -> Path:
+    """Move what `publish_resuming` yields to `OUT` + suffix instead; returns where it is then.
+
+    To be called in its block, which must then raise. What a run before set aside is replaced.
+    """
+    place = _beside(out, suffix)
+    partial = partial_of(out)
+    (partial / _MARK).unlink(missing_ok=True)
+    _move_into_place(partial, place)
+    return place
+
+
 def partial_of(out: Path) -> Path:
     """Where the unfinished work of `publish_resuming` lies, for those who only read it."""
     return _beside(out, ".partial")

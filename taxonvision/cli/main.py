@@ -35,6 +35,7 @@ COMMANDS = {
     "prepare": "turn a catalog into shards: photographs shrunk once, in TFRecord files",
     "train": "train a model on a catalog",
     "lineage": "print the chain of releases a model comes from",
+    "update": "extend a model for new taxa by training only its head, and say what changed",
     "evaluate": "score the photographs of a split with a model or a bundle",
     "export": "compress a model into TFLite bundles for phones",
     "compare": "compare models on the same photographs: size, accuracy, agreement, latency",

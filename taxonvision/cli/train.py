@@ -8,11 +8,21 @@ that was ended goes on from its last checkpoint with the same command.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from taxonvision.cli.examples import inputs_of, open_examples
+from taxonvision.cli.fit_flags import (
+    NOT_IN_RECIPES,
+    cache_of,
+    define_fit,
+    define_where,
+    fit_options,
+    given,
+    loss_options,
+    sampling_of,
+)
 from taxonvision.cli.values import define_seed, optional_path, recipe_of
 from taxonvision.errors import UserError
 from taxonvision.models.directory import MANIFEST, open_model
@@ -27,15 +37,14 @@ if TYPE_CHECKING:
 
 USAGE = "taxonvision train --catalog=CATALOG|SHARDS --out=MODEL [--train=head|all --strategy=auto]"
 REQUIRED = ("catalog", "out")
-_NOT_IN_RECIPES = ("strategy", "tpu", "checkpoint_steps")
-"""They say where and how a model is trained, not what comes out: a run may move elsewhere."""
 
 
 def define(values: flags.FlagValues) -> None:
     """Define the flags."""
     _define_what(values)
-    _define_how(values)
-    _define_where(values)
+    define_fit(values, epochs="by default 40 for the head alone, else 20")
+    _define_network_fit(values)
+    define_where(values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
 
 
@@ -93,53 +102,7 @@ def _define_what(values: flags.FlagValues) -> None:
     flags.DEFINE_string("name", "taxonvision", "what the model calls itself", flag_values=values)
 
 
-def _define_how(values: flags.FlagValues) -> None:
-    flags.DEFINE_integer(
-        "epochs",
-        None,
-        "times that all photographs are seen; by default 40 for the head alone, else 20",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "batch_size", 128, "photographs a step, over all devices", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_enum(
-        "optimizer", "adamw", ["adamw", "sgd"], "sgd has a momentum of 0.9", flag_values=values
-    )
-    flags.DEFINE_float(
-        "learning_rate",
-        None,
-        "the highest, for 256 photographs a step: scaled to --batch_size in proportion for sgd, "
-        "to its square root for adamw; it falls along a cosine. By default 1.4e-3 for the head "
-        "alone, else 1e-3; for sgd 0.1",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "warmup",
-        None,
-        "part of the steps in which the learning rate rises; by default 0 for the head alone, "
-        "else 0.05",
-        lower_bound=0.0,
-        upper_bound=0.1,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "weight_decay",
-        None,
-        "of kernels; by default 4e-3 for the head alone, else 0.05; for sgd 1e-4",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "ema",
-        0.0,
-        "momentum of a moving average of the weights, which the model ends with; 0: none",
-        lower_bound=0.0,
-        upper_bound=1.0,
-        flag_values=values,
-    )
+def _define_network_fit(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "augment",
         None,
@@ -147,65 +110,6 @@ def _define_how(values: flags.FlagValues) -> None:
         "what chance does to photographs; by default none for the head alone, else standard",
         flag_values=values,
     )
-    flags.DEFINE_float(
-        "label_smoothing",
-        0.0,
-        "part of each target that is spread over all classes",
-        lower_bound=0.0,
-        upper_bound=1.0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "tree_smoothing",
-        0.0,
-        "spread targets over near taxa instead: the sharpness, say 10, less spreads more; 0: not "
-        "at all",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "logit_adjustment",
-        0.0,
-        "make up for rare classes by so many times the logarithm of their share; 1 is usual",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "max_photos",
-        0,
-        "use at most so many photographs of a class; 0: all",
-        lower_bound=0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "sampling",
-        1.0,
-        "a class is seen in proportion to its photographs to this power: 1 as they are, 0 all "
-        "classes alike",
-        lower_bound=0.0,
-        upper_bound=1.0,
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "early_stopping",
-        0,
-        "stop when the validation loss has not fallen for so many epochs, and keep the best; "
-        "0: never",
-        lower_bound=0,
-        flag_values=values,
-    )
-
-
-def _define_where(values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "strategy",
-        "auto",
-        ["auto", "single", "mirrored", "multiworker", "tpu"],
-        "the devices to train on; auto takes what it finds: --tpu, the tasks of TF_CONFIG or of "
-        "SLURM, several GPUs",
-        flag_values=values,
-    )
-    flags.DEFINE_string("tpu", None, "name of a TPU, local for this machine's", flag_values=values)
     flags.DEFINE_enum(
         "precision",
         "float32",
@@ -217,13 +121,6 @@ def _define_where(values: flags.FlagValues) -> None:
         "deterministic",
         None,
         "the same seed gives the same weights; by default on CPUs, on GPUs it costs speed",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "checkpoint_steps",
-        500,
-        "steps between two checkpoints; there is one after each epoch too",
-        lower_bound=1,
         flag_values=values,
     )
 
@@ -241,7 +138,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         )
         if values["backbone"].present:
             raise UserError("--init_from brings its own backbone; leave out --backbone")
-    recipe = recipe_of("train", values, inputs, leaving_out=_NOT_IN_RECIPES)
+    recipe = recipe_of("train", values, inputs, leaving_out=NOT_IN_RECIPES)
     check_place(out, MANIFEST, recipe, overwrite=values.overwrite)  # before TensorFlow is loaded
     with Notice() as notice:
         load_keras()
@@ -259,20 +156,11 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 
 def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:
-    from taxonvision.dataset.balance import Sampling
-    from taxonvision.training.fit_state import FitOptions
-    from taxonvision.training.losses import LossOptions
     from taxonvision.training.network import NetworkOptions
-    from taxonvision.training.optimizers import OptimizerOptions
     from taxonvision.training.options import TrainOptions
-    from taxonvision.training.stages import parse_stages
 
     head = values.train == "head"
-    sgd = values.optimizer == "sgd"
-
-    def given(name: str, default: Any) -> Any:
-        return default if values[name].value is None else values[name].value
-
+    epochs = given(values, "epochs", 40 if head else 20)
     try:
         return TrainOptions(
             name=values.name,
@@ -284,31 +172,17 @@ def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:
                 top_share=values.top_share,
                 frozen_batch_norm=values.freeze_batch_norm,
             ),
-            fit=FitOptions(
-                stages=parse_stages(values.train, given("epochs", 40 if head else 20)),
-                optimizer=OptimizerOptions(
-                    name=values.optimizer,
-                    learning_rate=given("learning_rate", 0.1 if sgd else 1.4e-3 if head else 1e-3),
-                    weight_decay=given("weight_decay", 1e-4 if sgd else 4e-3 if head else 0.05),
-                    warmup=given("warmup", 0.0 if head else 0.05),
-                    ema=values.ema,
-                ),
-                float16=values.precision == "mixed_float16",
-                checkpoint_steps=values.checkpoint_steps,
-                early_stopping=values.early_stopping,
-            ),
-            loss=LossOptions(
-                label_smoothing=values.label_smoothing,
-                tree_smoothing=values.tree_smoothing,
-                logit_adjustment=values.logit_adjustment,
-            ),
-            augmentation=given("augment", "none" if head else "standard"),
-            sampling=Sampling(max_photos=values.max_photos, power=values.sampling),
+            fit=fit_options(values, values.train, epochs, values.precision),
+            loss=loss_options(values),
+            augmentation=given(values, "augment", "none" if head else "standard"),
+            sampling=sampling_of(values),
             batch_size=values.batch_size,
             seed=values.seed,
             strategy=values.strategy,
             tpu=values.tpu,
             init_from=init_from,
+            cache=cache_of(values),
+            views=values.views,
             deterministic=values.deterministic,
         )
     except ValueError as error:

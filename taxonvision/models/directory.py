@@ -121,6 +121,24 @@ class Model:
         )
 
 
+def release_of(model: Model) -> dict[str, Any]:
+    """What `model.json` says of a release, as the releases after it list it."""
+    recorded = model.manifest.get("release")
+    if isinstance(recorded, dict):
+        return dict(recorded)
+    active, retired = active_ids(model.classes), retired_ids(model.classes)
+    return {
+        "name": model.name,
+        "version": model.manifest["version"],
+        "fingerprint": model.fingerprint,
+        "made_on": None,
+        "classes": {"active": len(active), "retired": len(retired)},
+        "changes": None,
+        "gate": None,
+        "catalog": model.manifest.get("catalog"),
+    }
+
+
 def is_model(path: Path) -> bool:
     """True when `path` is a model directory."""
     return (path / MANIFEST).is_file()

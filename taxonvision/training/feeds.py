@@ -19,6 +19,8 @@ from taxonvision.training.strategies import Placement
 
 _FEATURES_VALIDATED = 1024
 """Features are validated so many at a time."""
+_FEATURES_SAMPLED, _FEATURES_READ = 200_000, 8192
+"""Features of so many photographs tell mean and deviation; so many are read at a time."""
 
 
 class Feed(Protocol):
@@ -78,17 +80,28 @@ class PhotographFeed:
         return self._batches.naming_faults()
 
 
+class Values(Protocol):
+    """Features of n photographs, in memory or on disk."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Those of some rows, an array of whole numbers [b] or a slice: float32 [b, D]."""
+
+
 @dataclass(frozen=True)
 class Features:
     """What a frozen backbone says of photographs.
 
     Attributes:
-        values: float32 [n, D].
+        values: of n photographs.
         class_ids: int32 [n].
+        views: of further, augmented looks at the same photographs.
     """
 
-    values: np.ndarray
+    values: Values
     class_ids: np.ndarray
+    views: tuple[Values, ...] = ()
 
     def __len__(self) -> int:
         return len(self.class_ids)
@@ -107,8 +120,7 @@ class FeatureFeed:
         self.batch_size = self._order.batch
         self.validation_rows = min(_FEATURES_VALIDATED, len(held_out))
         self.validation_batches = -(-len(held_out) // _FEATURES_VALIDATED)
-        self.mean: np.ndarray = train.values.mean(axis=0)
-        self.deviation: np.ndarray = train.values.std(axis=0)
+        self.mean, self.deviation = moments(train.values)
 
     def training(self, epoch: int, step: int, epochs: int) -> Iterator[tuple[Any, Any]]:
         """Features and their class ids int32 [b]."""
@@ -118,17 +130,40 @@ class FeatureFeed:
             of_epoch = epoch + later
             positions = tf.range(of_step * size, (of_step + 1) * size, dtype=tf.int64)
             rows = self._order.numbers(tf.constant(of_epoch, tf.int64), positions).numpy()
-            yield _taken(self._train, self._rows.numbers(of_epoch, rows))
+            numbers = self._rows.numbers(of_epoch, rows)
+            yield self._seen(of_epoch, numbers), tf.constant(self._train.class_ids[numbers])
 
     def validation(self) -> Iterator[tuple[Any, Any]]:
         """The features to validate with."""
         for first in range(0, len(self._held_out), _FEATURES_VALIDATED):
-            yield _taken(self._held_out, slice(first, first + _FEATURES_VALIDATED))
+            rows = slice(first, first + _FEATURES_VALIDATED)
+            labels = self._held_out.class_ids[rows]
+            yield tf.constant(self._held_out.values[rows]), tf.constant(labels)
 
     def naming_faults(self) -> AbstractContextManager[None]:
         """Features were read before."""
         return nullcontext()
 
+    def _seen(self, epoch: int, numbers: np.ndarray) -> tf.Tensor:
+        """The features of photographs in an epoch: each goes through its views in turn."""
+        looks = (self._train.values, *self._train.views)
+        if len(looks) == 1:
+            return tf.constant(looks[0][numbers])
+        turn = (epoch + numbers) % len(looks)
+        seen = np.empty((len(numbers), len(self.mean)), np.float32)
+        for view, values in enumerate(looks):
+            at = np.flatnonzero(turn == view)
+            seen[at] = values[numbers[at]]
+        return tf.constant(seen)
 
-def _taken(features: Features, rows: Any) -> tuple[Any, Any]:
-    return tf.constant(features.values[rows]), tf.constant(features.class_ids[rows])
+
+def moments(values: Values) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation float32 [D] of features, a part at a time.
+
+    Of more than some hundred thousand photographs an evenly spaced sample tells them.
+    """
+    rows = np.arange(0, len(values), max(1, len(values) // _FEATURES_SAMPLED))
+    parts = [rows[at : at + _FEATURES_READ] for at in range(0, len(rows), _FEATURES_READ)]
+    mean = sum(values[part].sum(axis=0, dtype=np.float64) for part in parts) / len(rows)
+    squares = sum(np.square(values[part] - mean).sum(axis=0) for part in parts) / len(rows)
+    return mean.astype(np.float32), np.sqrt(squares).astype(np.float32)

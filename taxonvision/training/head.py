@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from taxonvision.training.feeds import FeatureFeed
+from taxonvision.dataset.balance import Sampling, seen_counts
+from taxonvision.progress import say
+from taxonvision.taxonomy.classes import TaxonClass, active_ids
+from taxonvision.taxonomy.tree import Taxonomy
+from taxonvision.training.feeds import FeatureFeed, Features
 from taxonvision.training.fit_state import FitOptions, Outcome
 from taxonvision.training.loop import Fit
+from taxonvision.training.losses import LossOptions, Teacher, make_loss
 from taxonvision.training.signals import Notice
 from taxonvision.training.step import Loss
 from taxonvision.training.strategies import Placement
@@ -37,6 +43,87 @@ class Head:
     def zeros(cls, dimension: int, classes: int) -> Head:
         """A head that gives all classes the same score."""
         return cls(np.zeros((dimension, classes), np.float32), np.zeros(classes, np.float32))
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """How a head is fitted on features.
+
+    Attributes:
+        fit: how often and how fast.
+        loss: what is minimised.
+        sampling: how often each class is seen.
+        batch_size: photographs in a step.
+        seed: of their order.
+    """
+
+    fit: FitOptions
+    loss: LossOptions
+    sampling: Sampling
+    batch_size: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Guard:
+    """An earlier head whose opinion of its classes is to be kept.
+
+    Attributes:
+        head: the earlier one, K classes of it.
+        class_ids: int [K], the same classes of the head that is fitted.
+        weight: of the distance in the loss.
+    """
+
+    head: Head
+    class_ids: np.ndarray
+    weight: float
+
+
+def fit_active(
+    start: Head,
+    classes: Sequence[TaxonClass],
+    taxonomy: Taxonomy,
+    train: Features,
+    held_out: Features,
+    options: HeadOptions,
+    notice: Notice,
+    folder: Path,
+    guard: Guard | None = None,
+) -> tuple[Head, Outcome]:
+    """Fit the rows of the active classes from `start` on; those of retired ones stay as they are.
+
+    Args:
+        start: of all classes.
+        classes: by class id.
+        taxonomy: their tree.
+        train: of photographs of active classes.
+        held_out: to validate with.
+        options: how.
+        notice: tells that the process must end soon.
+        folder: for checkpoints, the history and logs.
+        guard: what is to be kept of an earlier head.
+    """
+    active = np.array(active_ids(classes))
+    column = np.full(len(classes), -1, np.int32)
+    column[active] = np.arange(len(active), dtype=np.int32)
+    train, held_out = (replace(f, class_ids=column[f.class_ids]) for f in (train, held_out))
+    fitted = [replace(classes[number], class_id=at) for at, number in enumerate(active.tolist())]
+    counts = seen_counts(train.class_ids, len(fitted), options.sampling)
+    teacher = guard and Teacher(
+        guard.head.kernel, guard.head.bias, column[guard.class_ids], guard.weight
+    )
+    loss = make_loss(options.loss, counts, fitted, taxonomy, teacher)
+    if options.loss.tree_smoothing:
+        say(f"a photograph's own class keeps {loss.kept:.0%} of its target, its kin the rest")
+    feed = FeatureFeed(train, held_out, options.batch_size, options.sampling, options.seed)
+    whole = len(active) == len(classes)
+    first = start if whole else Head(start.kernel[:, active], start.bias[active])
+    found, outcome = fit_head(feed, first, loss, options.fit, notice, folder)
+    if whole:
+        return found, outcome
+    kernel, bias = start.kernel.copy(), start.bias.copy()
+    kernel[:, active], bias[active] = found.kernel, found.bias
+    return Head(kernel, bias), outcome
 
 
 def fit_head(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from taxonvision.catalog.examples import Examples, LabelledPhotos
 from taxonvision.dataset.balance import Sampling, seen_counts
 from taxonvision.errors import UserError
+from taxonvision.features.cache import default_cache
 from taxonvision.models.backbones import check_name
 from taxonvision.progress import say
 from taxonvision.text import several
 from taxonvision.training.augmentations import AUGMENTATIONS, AugmentationRecipe
 from taxonvision.training.fit_state import FitOptions
+from taxonvision.training.head import HeadOptions
 from taxonvision.training.losses import LossOptions
 from taxonvision.training.network import NetworkOptions
 from taxonvision.training.strategies import Placement, check_possible
@@ -34,6 +36,8 @@ class TrainOptions:
         strategy: one of `strategies.CHOICES`.
         tpu: the name of a TPU; None: none.
         init_from: a model to start from.
+        cache: folder of features, for a head alone.
+        views: looks at each photograph that a head alone is fitted on.
         deterministic: whether the same seed gives the same weights; None: on CPUs, where it costs
             nothing.
     """
@@ -49,6 +53,8 @@ class TrainOptions:
     strategy: str = "auto"
     tpu: str | None = None
     init_from: Path | None = None
+    cache: Path = field(default_factory=default_cache)
+    views: int = 1
     deterministic: bool | None = None
 
     @property
@@ -60,6 +66,12 @@ class TrainOptions:
     def on_features(self) -> bool:
         """Whether each photograph needs to go through the backbone only once."""
         return self.only_head and self.recipe.unchanged
+
+    @property
+    def head(self) -> HeadOptions:
+        """How a head alone is fitted."""
+        fit = replace(self.fit, float16=False)
+        return HeadOptions(fit, self.loss, self.sampling, self.batch_size, self.seed)
 
     @property
     def recipe(self) -> AugmentationRecipe:
@@ -99,6 +111,8 @@ def warn(options: TrainOptions, examples: Examples, photos: LabelledPhotos) -> N
     """Say what will come out otherwise than one may think."""
     if options.only_head and options.init_from is None and not options.network.pretrained:
         say("warning: the backbone keeps its random weights, only a head is trained on them")
+    if options.views > 1 and not options.on_features:
+        say("warning: --views changes nothing where the network is trained on photographs")
     if options.on_features and options.network.precision != "float32":
         say("warning: --precision changes nothing where a head is fitted on features")
     if options.loss.logit_adjustment and options.sampling.power == 0:

@@ -17,8 +17,9 @@ import tensorflow as tf
 from taxonvision.dataset.order import part_of
 from taxonvision.training.strategies import Placement
 
-Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""From targets float32 [b, C] and logits float32 [b, C] to a loss a photograph, float32 [b]."""
+Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""From targets float32 [b, C], logits float32 [b, C] and the network's inputs float32 [b, ...] to a
+loss a photograph, float32 [b]."""
 
 
 class Mixer(Protocol):
@@ -108,7 +109,7 @@ class TrainingStep:
                 inputs, targets = mix(inputs, targets, step, tf.cast(replica, tf.int32))
             with tf.GradientTape() as tape:
                 logits = tf.cast(network(inputs, training=True), tf.float32)
-                losses = loss(targets, logits)
+                losses = loss(targets, logits, inputs)
                 # The optimiser adds the gradients of the replicas up.
                 whole = tf.reduce_sum(losses) / batch_size
                 scaled = optimizer.scale_loss(whole) if float16 else whole

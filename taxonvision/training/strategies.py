@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -137,6 +138,21 @@ def lost_worker(error: Exception) -> bool:
     return isinstance(error, gone) or (
         isinstance(error, tf.errors.OpError) and "Collective ops is aborted" in str(error)
     )
+
+
+@contextlib.contextmanager
+def lost_workers_told() -> Iterator[None]:
+    """Turn what fails in the block because another process is gone into a UserError."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not lost_worker(error):
+            raise
+        # Not to be requeued: perhaps its photographs or its disk are to be mended first.
+        raise UserError(
+            "another worker was lost, its output may say why; the same command goes on from the "
+            "last checkpoint"
+        ) from None
 
 
 def _single(why: str) -> Placement:

@@ -2,52 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from taxonvision.catalog.examples import Examples, LabelledPhotos, warn_if_shrunk_below
 from taxonvision.dataset.balance import seen_counts
 from taxonvision.dataset.batches import Batches, BatchOptions
 from taxonvision.dataset.stored import stored_photos
-from taxonvision.errors import RequeueError, UserError
-from taxonvision.features.chunks import extract_chunks, read_chunks
-from taxonvision.features.extract import FeatureExtractor
+from taxonvision.features.store import FeatureStore
 from taxonvision.models.backbones import Backbone
 from taxonvision.models.classifier import assemble
 from taxonvision.models.directory import MANIFEST, write_model
+from taxonvision.models.trained_on import TrainedOn
 from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
-from taxonvision.storage import (
-    Recipe,
-    check_unfinished,
-    partial_of,
-    publish_resuming,
-    read_json,
-)
-from taxonvision.training.feeds import FeatureFeed, Features, PhotographFeed
+from taxonvision.storage import Recipe, read_json
+from taxonvision.taxonomy.classes import retired_ids
+from taxonvision.training.extraction import extract, features_of, with_contents
+from taxonvision.training.feeds import PhotographFeed
 from taxonvision.training.fit_state import Outcome
-from taxonvision.training.head import Head, fit_head
+from taxonvision.training.head import Head, fit_active
 from taxonvision.training.loop import Fit
 from taxonvision.training.losses import Loss, make_loss
 from taxonvision.training.mixing import Mixing
 from taxonvision.training.network import Network, start_backbone
 from taxonvision.training.options import TrainOptions, refuse, refuse_examples, warn
 from taxonvision.training.signals import Notice
-from taxonvision.training.step import from_all, of_chief
-from taxonvision.training.strategies import Placement, lost_worker, place
-from taxonvision.training.unfinished import CHECKPOINTS, FEATURES, START
+from taxonvision.training.step import of_chief
+from taxonvision.training.strategies import Placement, lost_workers_told, place
+from taxonvision.training.unfinished import remove_unfinished, unfinished_model
 from taxonvision.training.warm_start import WarmStart, note_start, read_warm_start
 
-_UNFINISHED_VERSION = "1"
-"""Counts up when unfinished work of an earlier version cannot be gone on with."""
 _WORTH_PREPARING = 10_000
 """Photographs from which on shards save more time than they cost."""
 _ROOM_TO_CROP = 8 / 7
@@ -81,7 +73,10 @@ def train(
         say(placement.reason)
         warn(options, examples, photos)
     notice = notice or Notice()
-    with _lost_workers_told(), _folder(out, recipe, placement, overwrite=overwrite) as folder:
+    with (
+        lost_workers_told(),
+        unfinished_model(out, recipe, chief=placement.chief, overwrite=overwrite) as folder,
+    ):
         notice.only_note()
         # The last run may have been ended just before its end.
         if not of_chief(placement, int((folder / MANIFEST).exists())):
@@ -89,39 +84,8 @@ def train(
             _train(_Run(examples, photos, options, placement, notice, folder, warm), recipe)
         if not placement.chief:
             return None
-        for name in (CHECKPOINTS, FEATURES):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / START).unlink(missing_ok=True)
+        remove_unfinished(folder)
         return dict(read_json(folder / MANIFEST))
-
-
-@contextlib.contextmanager
-def _lost_workers_told() -> Iterator[None]:
-    """Turn what fails in the block because another process is gone into a UserError."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        if not lost_worker(error):
-            raise
-        # Not to be requeued: perhaps its photographs or its disk are to be mended first.
-        raise UserError(
-            "another worker was lost, its output may say why; the same command goes on from the "
-            "last checkpoint"
-        ) from None
-
-
-@contextlib.contextmanager
-def _folder(out: Path, recipe: Recipe, placement: Placement, *, overwrite: bool) -> Iterator[Path]:
-    """The folder of the unfinished model; the chief's becomes the model in the end."""
-    for precious in (CHECKPOINTS, FEATURES):  # all workers refuse
-        check_unfinished(out, recipe, precious, version=_UNFINISHED_VERSION)
-    if not placement.chief:
-        yield partial_of(out)
-        return
-    with publish_resuming(
-        out, MANIFEST, recipe, version=_UNFINISHED_VERSION, overwrite=overwrite
-    ) as folder:
-        yield folder
 
 
 @dataclass(frozen=True)
@@ -168,6 +132,7 @@ class _Trained:
     model: keras.Model
     backbone: Backbone
     outcome: Outcome
+    cache: Mapping[str, str] | None = None
 
 
 def _train(run: _Run, recipe: Recipe) -> None:
@@ -184,7 +149,6 @@ def _train(run: _Run, recipe: Recipe) -> None:
         run.folder,
         trained.model,
         name=options.name,
-        release="1",
         recipe=recipe,
         contract=Contract(backbone.image_size, backbone.crop_ratio),
         classes=examples.classes,
@@ -197,8 +161,10 @@ def _train(run: _Run, recipe: Recipe) -> None:
             "initial_model": None if run.warm is None else run.warm.fingerprint,
             "placement": run.placement.reason,
             "catalog": examples.fingerprint,
+            "cache": trained.cache,
             "metrics": {name: value for name, value in outcome.kept.items() if name != "trained"},
         },
+        trained_on=TrainedOn.of(_taxa_of(run), run.photos.contents),
     )
 
 
@@ -207,39 +173,34 @@ def _head(run: _Run) -> _Trained | None:
 
     All workers extract features, the chief fits the head.
     """
-    options, placement = run.options, run.placement
+    options, examples = run.options, run.examples
     backbone = start_backbone(options.network, run.warm)
-    extractor = FeatureExtractor(backbone.model, run.contract(backbone))
-    photos = {"train": run.photos, "val": run.examples.photos("val")}
-    stopped = False
-    for split, of_split in photos.items():
-        stopped = stopped or not extract_chunks(
-            extractor,
-            of_split.sources,
-            run.folder / FEATURES / split,
-            f"features of {split}",
-            worker=placement.worker,
-            workers=placement.workers,
-            stop=lambda: run.notice.given,
-        )
-    if from_all(placement, int(stopped)):
-        raise RequeueError("the features are not complete, exiting with 85 to be requeued")
-    if not placement.chief:
-        return None
-    train, held_out = (
-        Features(read_chunks(run.folder / FEATURES / split, len(each)), each.class_ids)
-        for split, each in photos.items()
+    store = FeatureStore(
+        options.cache,
+        backbone,
+        run.contract(backbone),
+        shrunk_to=examples.shrunk_to,
+        views=options.views,
+        strategy=run.placement.strategy,
     )
-    feed = FeatureFeed(train, held_out, options.batch_size, options.sampling, options.seed)
-    head, outcome = fit_head(
-        feed,
-        run.head(train.values.shape[1]),
-        run.loss(),
-        replace(options.fit, float16=False),
+    photos = {split: with_contents(stored_photos(examples, split)) for split in ("train", "val")}
+    extract(store, photos, run.placement, run.notice)
+    if not run.placement.chief:
+        return None
+    train, held_out = (features_of(store, photos[split]) for split in ("train", "val"))
+    head, outcome = fit_active(
+        run.head(backbone.model.outputs[0].shape[-1]),
+        examples.classes,
+        examples.taxonomy,
+        train,
+        held_out,
+        options.head,
         run.notice,
         run.folder,
     )
-    return _Trained(assemble(backbone.model, head.kernel, head.bias), backbone, outcome)
+    retired = retired_ids(examples.classes)
+    model = assemble(backbone.model, head.kernel, head.bias, retired)
+    return _Trained(model, backbone, outcome, store.as_json())
 
 
 def _network(run: _Run) -> _Trained | None:
@@ -280,7 +241,14 @@ def _network(run: _Run) -> _Trained | None:
     outcome = fit.run()
     if not placement.chief:
         return None
-    return _Trained(network.finished(), network.backbone, outcome)
+    model = network.finished(retired_ids(examples.classes))
+    return _Trained(model, network.backbone, outcome)
+
+
+def _taxa_of(run: _Run) -> np.ndarray:
+    """The taxa of the photographs that are trained on: int64 [n]."""
+    taxon_of_class = np.array([c.taxon_id for c in run.examples.classes], np.int64)
+    return taxon_of_class[run.photos.class_ids]
 
 
 def _on_cpu(placement: Placement) -> bool:

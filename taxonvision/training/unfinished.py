@@ -1,14 +1,46 @@
-"""What lies in the folder of an unfinished model, `OUT.partial`, beside what a model has."""
+"""The folder of an unfinished model, `OUT.partial`, and what lies in it that a model has not."""
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from taxonvision.storage import file_digest
+from taxonvision.models.directory import MANIFEST
+from taxonvision.storage import (
+    Recipe,
+    check_unfinished,
+    file_digest,
+    partial_of,
+    publish_resuming,
+)
 
-CHECKPOINTS, FEATURES = "checkpoints", "features"
+CHECKPOINTS = "checkpoints"
 START = "start.json"
 """What the checkpoints are of: backbone, size of the input, taxon ids."""
+_VERSION = "2"
+"""Counts up when unfinished work of an earlier version cannot be gone on with."""
+
+
+@contextlib.contextmanager
+def unfinished_model(out: Path, recipe: Recipe, *, chief: bool, overwrite: bool) -> Iterator[Path]:
+    """Yield the folder of an unfinished model; the chief's becomes the model `out` in the end.
+
+    Raises what `publish_resuming` raises, and UserError for checkpoints of another recipe.
+    """
+    check_unfinished(out, recipe, CHECKPOINTS, version=_VERSION)  # all workers refuse
+    if not chief:
+        yield partial_of(out)
+        return
+    with publish_resuming(out, MANIFEST, recipe, version=_VERSION, overwrite=overwrite) as folder:
+        yield folder
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what only an unfinished model has."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    (folder / START).unlink(missing_ok=True)
 
 
 def is_unfinished(folder: Path) -> bool:

@@ -1,0 +1,53 @@
+"""The features that a head is fitted on, from all workers to the chief."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from taxonvision.dataset.stored import StoredPhotos
+from taxonvision.errors import RequeueError
+from taxonvision.features.reading import known_contents
+from taxonvision.features.store import FeatureStore, Filled
+from taxonvision.training.feeds import Features
+from taxonvision.training.signals import Notice
+from taxonvision.training.step import from_all
+from taxonvision.training.strategies import Placement
+
+
+def with_contents(photos: StoredPhotos) -> StoredPhotos:
+    """The same photographs, those without a key read to have one."""
+    return replace(photos, contents=known_contents(photos))
+
+
+def extract(
+    store: FeatureStore, photos: Mapping[str, StoredPhotos], placement: Placement, notice: Notice
+) -> list[Filled]:
+    """Fill the cache with the features of the photographs of some splits; waits for all workers.
+
+    Returns what this worker had to do for each.
+
+    Raises RequeueError when one of them was told to stop, UserError for a photograph that cannot be
+    used.
+    """
+    filled: list[Filled] = []
+    for split, of_split in photos.items():
+        done = store.fill(
+            of_split,
+            f"features of {split}",
+            worker=placement.worker,
+            workers=placement.workers,
+            stop=lambda: notice.given,
+        )
+        if done is None:
+            break
+        filled.append(done)
+    if from_all(placement, int(len(filled) < len(photos))):
+        raise RequeueError("the features are not complete, exiting with 85 to be requeued")
+    return filled
+
+
+def features_of(store: FeatureStore, photos: StoredPhotos) -> Features:
+    """The features of photographs that were extracted, in all views."""
+    values, *views = store.features(photos)
+    return Features(values, photos.class_ids, tuple(views))
