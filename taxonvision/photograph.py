@@ -81,9 +81,9 @@ def read_upright(source: Path | bytes) -> Image.Image:
 
 
 @contextlib.contextmanager
-def upright(source: Source) -> Iterator[Image.Image]:
+def upright(source: Source | bytes) -> Iterator[Image.Image]:
     """`read_upright` for threads: no other decodes a huge photograph until the block ends."""
-    data = read_bytes(source)
+    data = source if isinstance(source, bytes) else read_bytes(source)
     with contextlib.ExitStack() as held:
         image, _ = _decode(data, held)
         try:

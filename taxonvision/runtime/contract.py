@@ -38,10 +38,14 @@ class Contract:
         width, height = image.size
         side = max(1, round(min(width, height) * self.crop_ratio))
         left, top = (width - side) // 2, (height - side) // 2
-        # Cropped first: with `box` the filter of `resize` would look beyond the square.
-        square = image.crop((left, top, left + side, top + side))
+        return self.resized(image, (left, top, left + side, top + side))
+
+    def resized(self, image: Image.Image, box: tuple[int, int, int, int]) -> np.ndarray:
+        """What is in a box (left, top, right, bottom) of an image, as uint8 [size, size, 3]."""
+        # Cropped first: with `box` the filter of `resize` would look beyond it.
+        window = image.crop(box)
         # Pillow's bilinear filter widens with the scale, which is what antialiasing means here.
-        return np.asarray(square.resize((self.size, self.size), Image.Resampling.BILINEAR))
+        return np.asarray(window.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
     def read(self, sources: Iterable[Source]) -> Iterator[np.ndarray | PhotographError]:
         """Each photograph as uint8 [size, size, 3], or why it cannot be, in order, in threads."""

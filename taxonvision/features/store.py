@@ -1,0 +1,278 @@
+"""The one door to the features of photographs: from the cache, or extracted and kept there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from taxonvision.catalog.contents import unknown
+from taxonvision.dataset.stored import StoredPhotos
+from taxonvision.errors import UserError
+from taxonvision.features.cache import FeatureCache, Search
+from taxonvision.features.cached import CachedFeatures
+from taxonvision.features.reading import check_listed, known_contents, read_views
+from taxonvision.features.search import Wanted
+from taxonvision.features.space import FeatureSpace, weights_digest
+from taxonvision.progress import say, track
+from taxonvision.runtime.contract import Contract
+from taxonvision.text import several
+
+if TYPE_CHECKING:
+    import keras
+
+    from taxonvision.features.extract import FeatureExtractor
+
+_SHARD = 2048
+"""Photographs in a shard: some seconds of a GPU, some ten of two cores."""
+
+
+class NamedBackbone(Protocol):
+    """A frozen network: `models.backbones.Backbone`, or that of a model."""
+
+    @property
+    def name(self) -> str:
+        """What builds it again."""
+
+    @property
+    def model(self) -> keras.Model:
+        """From float32 [N, S, S, 3], RGB 0–255, to features [N, D]."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What filling the cache took; each view of a photograph counts.
+
+    Attributes:
+        known: that were there, of those that are this worker's part.
+        extracted: that were not, and are now.
+        damaged: rows of the cache that were damaged, of whichever photographs.
+
+    """
+
+    known: int
+    extracted: int
+    damaged: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Photographs that were looked for."""
+
+    photos: StoredPhotos
+    contents: np.ndarray
+    wanted: Wanted
+    searches: list[Search]
+
+
+class FeatureStore:
+    """Features of photographs in one or several views.
+
+    Several workers have one each, over the same folder.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        backbone: NamedBackbone,
+        contract: Contract,
+        *,
+        shrunk_to: int = 0,
+        views: int = 1,
+        strategy: Any = None,
+    ) -> None:
+        """Open the cache in `root`, or begin it.
+
+        Args:
+            root: the folder of all features, of whatever backbone; `cache.default_cache`.
+            backbone: the frozen network.
+            contract: how photographs become its input.
+            shrunk_to: `Examples.shrunk_to` of what is going to be asked for.
+            views: how many; the first is the contract's.
+            strategy: of `tf.distribute`, in whose scope the backbone was made; None: one device.
+
+        Raises:
+            UserError: the folder cannot be made.
+
+        """
+        self.root, self.backbone, self.contract = root, backbone, contract
+        self._strategy = strategy
+        self._extractor_built: FeatureExtractor | None = None
+        self._asked: dict[int, _Asked] = {}
+        weights = weights_digest(backbone.model)
+        self.spaces = [
+            FeatureSpace(backbone.name, weights, contract, view, shrunk_to) for view in range(views)
+        ]
+        self.dimension = int(backbone.model.outputs[0].shape[-1])
+        self._caches = [FeatureCache(root, space, self.dimension) for space in self.spaces]
+
+    def as_json(self) -> dict[str, Any]:
+        """What a manifest says of the cache: its folder, and the digest of each view's space."""
+        return {
+            "folder": str(self.root.absolute()),
+            "spaces": [space.digest for space in self.spaces],
+        }
+
+    def fill(
+        self,
+        photos: StoredPhotos,
+        description: str,
+        *,
+        worker: int = 0,
+        workers: int = 1,
+        stop: Callable[[], bool] = bool,
+    ) -> Filled | None:
+        """Extract this worker's part of what the cache lacks.
+
+        Returns None when `stop` said so before all was there; what was extracted until then is
+        kept. Says how many were known and how many were not.
+
+        Raises UserError for a photograph that is listed and gone, whether or not its features are
+        known, and for one to be extracted that cannot be read or has changed.
+        """
+        check_listed(photos)
+        asked = self._ask(photos)
+        for search in asked.searches:
+            search.look()
+        # Keys are random numbers: their remainders share the work out, and all agree on them.
+        mine = asked.wanted.low % np.uint64(workers) == worker
+        missing = np.stack([search.missing & mine for search in asked.searches])
+        if missing.any():
+            total, counts = int(missing.sum()), self._extract(asked, missing, stop)
+            shown = track(counts, total, description, size=int) if worker == 0 else counts
+            if sum(shown) < total:
+                return None
+        listed = np.bincount(asked.wanted.number, minlength=len(asked.wanted))
+        extracted = int((missing * listed).sum())
+        known = int((mine * listed).sum()) * len(self.spaces) - extracted
+        if worker == 0:
+            views = f", {several(len(self.spaces), 'view')}" if len(self.spaces) > 1 else ""
+            part = f" (worker 0 of {workers})" if workers > 1 else ""
+            say(f"{description}{views}: {known} from the cache, {extracted} extracted{part}")
+        return Filled(known, extracted, sum(search.damaged for search in asked.searches))
+
+    def features(self, photos: StoredPhotos) -> tuple[CachedFeatures, ...]:
+        """The features of photographs that all workers have filled in, a set a view.
+
+        Raises UserError when some are not in the cache.
+        """
+        asked = self._ask(photos)
+        for search in asked.searches:
+            search.look()
+        lost = sum(int(search.missing.sum()) for search in asked.searches)
+        if lost:
+            raise UserError(
+                f"{several(lost, 'row')} of features that the workers extracted are not in "
+                f"{self.root}; name a folder by --cache that all of them see"
+            )
+        del self._asked[id(photos)]  # where they lie is all that is needed from now on
+        return tuple(search.features() for search in asked.searches)
+
+    def known(self, contents: np.ndarray) -> np.ndarray:
+        """Which photographs with keys uint64 [n, 2] are in the cache in all views, bool [n]."""
+        wanted = Wanted(contents)
+        known = ~unknown(contents)
+        for cache in self._caches:
+            search = cache.search(wanted)
+            search.look()
+            known &= ~search.missing[wanted.number]
+        return known
+
+    def of(self, contents: np.ndarray, view: int = 0) -> CachedFeatures:
+        """The features of photographs that are `known`, by keys uint64 [n, 2]; of one view.
+
+        Raises UserError when some are not in the cache.
+        """
+        search = self._caches[view].search(Wanted(contents))
+        search.look()
+        if search.missing.any() or unknown(contents).any():
+            raise UserError(f"not all photographs asked for are in the feature cache {self.root}")
+        return search.features()
+
+    def _ask(self, photos: StoredPhotos) -> _Asked:
+        """The photographs' keys, and what was found of them up to now."""
+        if id(photos) not in self._asked:
+            contents = known_contents(photos)
+            wanted = Wanted(contents)
+            searches = [cache.search(wanted) for cache in self._caches]
+            self._asked[id(photos)] = _Asked(photos, contents, wanted, searches)
+        return self._asked[id(photos)]
+
+    def _extract(
+        self, asked: _Asked, missing: np.ndarray, stop: Callable[[], bool]
+    ) -> Iterator[int]:
+        """Extract what is missing, bool [K, u], until told to stop.
+
+        Yields how many rows were done at a time.
+        """
+        views = np.zeros((len(missing), len(asked.photos)), bool)
+        views[:, asked.wanted.example] = missing
+        extractor = self._extractor()
+        shards = [_Shard(cache, asked, self.backbone.name) for cache in self._caches]
+        try:
+            pixels = read_views(asked.photos, asked.contents, views, self.contract)
+            for batch in _in_batches(pixels, extractor.batch):
+                if stop():
+                    break
+                values = extractor.of(np.stack([each for _, _, each in batch]))
+                for (number, view, _), features in zip(batch, values, strict=True):
+                    shards[view].add(number, features)
+                yield len(batch)
+        except BaseException:
+            for shard in shards:
+                with suppress(UserError):
+                    shard.write()
+            raise
+        for shard in shards:
+            shard.write()
+
+    def _extractor(self) -> FeatureExtractor:
+        if self._extractor_built is None:
+            from taxonvision.features.extract import FeatureExtractor
+
+            self._extractor_built = FeatureExtractor(
+                self.backbone.model, self.contract, self._strategy
+            )
+        return self._extractor_built
+
+
+class _Shard:
+    """Features on their way into the cache of one view, which takes many at a time."""
+
+    def __init__(self, cache: FeatureCache, asked: _Asked, backbone: str) -> None:
+        self._cache, self._asked, self._backbone = cache, asked, backbone
+        self._numbers: list[int] = []
+        self._rows: list[np.ndarray] = []
+
+    def add(self, number: int, features: np.ndarray) -> None:
+        """Take the features float32 [D] of a photograph."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            row = features.astype(np.float16)
+        if not np.isfinite(row).all():
+            raise UserError(
+                f"{self._backbone} gives {self._asked.photos.name(number)} features that are no "
+                f"numbers or beyond {np.finfo(np.float16).max:.0f}, which the feature cache cannot "
+                "hold; choose another --backbone"
+            )
+        self._numbers.append(number)
+        self._rows.append(row)
+        if len(self._rows) == _SHARD:
+            self.write()
+
+    def write(self) -> None:
+        """Put into the cache what was taken since the last time."""
+        if self._rows:
+            self._cache.add(self._asked.contents[self._numbers], np.stack(self._rows))
+        self._numbers, self._rows = [], []
+
+
+def _in_batches(
+    pixels: Iterator[tuple[int, int, np.ndarray]], size: int
+) -> Iterator[list[tuple[int, int, np.ndarray]]]:
+    while batch := list(islice(pixels, size)):
+        yield batch
