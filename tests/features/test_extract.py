@@ -1,33 +1,81 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from fakes import stored
 
-from taxonvision.catalog.catalog import open_catalog
 from taxonvision.errors import UserError
-from taxonvision.models.directory import open_model
+from taxonvision.features.store import FeatureStore
+from taxonvision.models.engine import load_keras
+from taxonvision.runtime.contract import Contract
+
+CONTRACT = Contract(8)
 
 
-def test_features_are_those_of_keras_in_the_order_of_the_photographs(small_model, small_catalog):
-    model = open_model(small_model)
-    backbone = model.load().layers[1]
+@pytest.fixture(scope="module")
+def backbone():
+    """A tiny network from 8 × 8 pixels to 6 features."""
+    keras = load_keras()
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((8, 8, 3))
+    hidden = keras.layers.Conv2D(6, 3, activation="relu")(keras.layers.Rescaling(1 / 64)(inputs))
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(hidden))
+
+
+def by_keras(backbone, paths):
+    pixels = np.concatenate(list(CONTRACT.read_batches(paths, 64)))
+    return backbone.predict_on_batch(pixels.astype(np.float32))
+
+
+def test_features_are_those_of_keras_in_the_order_of_the_photographs(backbone, paths):
     from taxonvision.features.extract import FeatureExtractor
 
-    photos = open_catalog(small_catalog).photos("train")
-    features = np.concatenate(
-        list(FeatureExtractor(backbone, model.contract).in_batches(photos.paths))
-    )
-    pixels = np.concatenate(list(model.contract.read_batches(photos.paths, 64)))
-    expected = backbone.predict_on_batch(pixels.astype(np.float32))
-    assert features.shape == (12, 16)
+    extractor = FeatureExtractor(backbone, CONTRACT)
+    features = np.concatenate(list(extractor.in_batches(paths)))
+    assert features.shape == (12, 6)
     assert features.dtype == np.float32
-    assert np.abs(features - expected).max() < 1e-4
+    assert np.abs(features - by_keras(backbone, paths)).max() < 1e-4
+    pixels = next(CONTRACT.read_batches(paths, 3))
+    assert np.abs(extractor.of(pixels) - features[:3]).max() < 1e-6
+    assert extractor.batch == 8
 
 
-def test_a_photograph_deleted_since_is_named(small_model, tmp_path):
-    model = open_model(small_model)
+def test_a_photograph_deleted_since_is_named(backbone, tmp_path):
     from taxonvision.features.extract import FeatureExtractor
 
-    extractor = FeatureExtractor(model.load().layers[1], model.contract)
     with pytest.raises(UserError, match=r"gone\.jpg is listed and cannot be used"):
-        list(extractor.in_batches([tmp_path / "gone.jpg"]))
+        list(FeatureExtractor(backbone, CONTRACT).in_batches([tmp_path / "gone.jpg"]))
+
+
+def test_the_store_keeps_features_of_a_real_network(backbone, paths, tmp_path):
+    def opened():
+        return FeatureStore(tmp_path, SimpleNamespace(name="tiny", model=backbone), CONTRACT)
+
+    photos = stored(paths)
+    assert opened().fill(photos, "features").extracted == 12
+    store = opened()
+    assert store.fill(photos, "features").known == 12
+    (features,) = store.features(photos)
+    assert np.abs(features[:] - by_keras(backbone, paths)).max() < 5e-3
+    assert store.dimension == features.dimension == 6
+
+
+@pytest.mark.slow
+def test_all_devices_of_a_strategy_extract(tmp_path):
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+    program = Path(__file__).parent / "two_devices.py"
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (0, "OK True\n"), done.stderr
