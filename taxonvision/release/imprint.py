@@ -15,7 +15,7 @@ import numpy as np
 
 from taxonvision.progress import track
 
-_SAMPLE, _SAMPLE_OF_CLASS = 25_000, 32
+_SAMPLE, _SAMPLE_OF_CLASS = 15_000, 32
 """Photographs of old and of new classes each that the covariance is estimated from."""
 _JUDGED = 4_096
 """Photographs of old and of new classes each that the bias is matched on."""
@@ -51,12 +51,14 @@ def imprint(
     """Fill the columns of new classes; the others stay as they are, bit for bit.
 
     A new row is the whitened difference of the class mean from the mean of all classes at hand,
-    made as long as old rows are on average. One number is added to the biases of all new rows:
-    such that they get the probability that is their due in a sample in which old and new
-    photographs count as much as they have classes; where fewer than 100 photographs of old classes
-    are at hand, such that they get 85 % of the photographs of new classes. These are judged by
-    the mean of the others of their class, so that few photographs do not look easy; where there are
-    very few, new rows take little.
+    made as long as old rows are on average. One class alone has no such mean: its row is its own
+    whitened mean, which takes more from old classes.
+
+    One number is added to the biases of all new rows: such that they get the probability that is
+    their due in a sample in which old and new photographs count as much as they have classes;
+    where fewer than 100 photographs of old classes are at hand, such that they get 85 % of the
+    photographs of new classes. These are judged by the mean of the others of their class, so that
+    few photographs do not look easy; where there are very few, new rows take little.
 
     Takes memory for two kernels and some hundred megabytes.
 
@@ -79,7 +81,8 @@ def imprint(
         return kernel, bias
     rng = np.random.default_rng(seed)
     samples = [_sample(class_ids, ids, len(bias), rng) for ids in (old, new)]
-    of_old, of_new = (np.sort(rng.permutation(rows)[:_JUDGED]) for rows in samples)
+    judged = min(_JUDGED, max(_LOGITS // len(new), 256))
+    of_old, of_new = (np.sort(rng.permutation(rows)[:judged]) for rows in samples)
     sample = np.sort(np.concatenate(samples))
     statistics = _statistics(features[sample], class_ids[sample])
     means, counts = _class_means(features, class_ids, new, len(kernel))
@@ -167,7 +170,7 @@ class _Rows:
 def _sample(
     class_ids: np.ndarray, chosen: np.ndarray, classes: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Rows of the chosen classes, no more than 32 of each and 25,000 in all, int64 [n]."""
+    """Rows of the chosen classes, no more than 32 of each and 15,000 in all, int64 [n]."""
     counts = np.minimum(np.bincount(class_ids, minlength=classes), _SAMPLE_OF_CLASS)
     some = rng.permutation(chosen)
     some = some[np.cumsum(counts[some]) <= _SAMPLE]
@@ -185,7 +188,7 @@ def _statistics(values: np.ndarray, class_ids: np.ndarray) -> _Statistics:
     Processing 58, 2010, equation 23); it is the identity where no class has two photographs.
     """
     ids, own = np.unique(class_ids, return_inverse=True)
-    means = _sums(values, own, len(ids)) / np.bincount(own)[:, None]
+    means = _sums(values, own)[1] / np.bincount(own)[:, None]
     centre = means.mean(axis=0) if len(ids) > 1 else np.zeros(values.shape[1])
     residuals = values - means[own].astype(np.float32)
     freedom, size = len(values) - len(ids), values.shape[1]
@@ -210,18 +213,17 @@ def _class_means(
     sums = np.zeros((len(new), size))
     spans = [slice(at, at + _CHUNK) for at in range(0, len(wanted), _CHUNK)]
     for span in track(spans, len(spans), "class means", "chunks", closing=False):
-        sums += _sums(features[wanted[span]], own[span], len(new))
+        ids, part = _sums(features[wanted[span]], own[span])
+        sums[ids] += part
     counts = np.bincount(own, minlength=len(new))
     return sums / counts[:, None], counts
 
 
-def _sums(values: np.ndarray, own: np.ndarray, classes: int) -> np.ndarray:
-    """Sums float64 [classes, D] of features [n, D] by class [n]."""
+def _sums(values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The classes among `own` [n], and the sums float64 [k, D] of their features [n, D]."""
     order = np.argsort(own, kind="stable")
     ids, starts = np.unique(own[order], return_index=True)
-    sums = np.zeros((classes, values.shape[1]))
-    sums[ids] = np.add.reduceat(values[order], starts, axis=0, dtype=np.float64)
-    return sums
+    return ids, np.add.reduceat(values[order], starts, axis=0, dtype=np.float64)
 
 
 def _rivals(
