@@ -92,8 +92,8 @@ def _comparisons(among: str, figures: Figures | None) -> list[Comparison]:
 
 
 def _reach(intervals: Iterable[Interval], limit: float) -> float:
-    """The next 1, 2 or 5 times a power of ten that all bounds are within; in points."""
+    """The next round number of points that all bounds are within."""
     bounds = [abs(bound) for each in intervals for bound in (each.low, each.high)]
     most = max([*bounds, limit, 0.1 * POINT]) / POINT
     power = 10.0 ** math.floor(math.log10(most))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= most)
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= most)

@@ -23,18 +23,28 @@ _COMPARISONS = 2_000_000  # of points with corners at a time, which bounds memor
 
 
 @dataclass(frozen=True)
+class Ring:
+    """A closed line: corners float64 [k, 2], longitude and latitude in degrees, and its bounds."""
+
+    corners: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
 class Country:
     """A country, or a part far away from the rest of it.
 
     Attributes:
         name: in English.
         region: sub-region of the United Nations' M49 list.
-        arcs: for each ring of its border (outlines and holes alike) the numbers of its arcs, -1 - n
-            for arc n backwards.
+        rings: its outlines and holes.
+        arcs: for each ring the numbers of its arcs, -1 - n for arc n backwards.
     """
 
     name: str
     region: str
+    rings: tuple[Ring, ...]
     arcs: tuple[tuple[int, ...], ...]
 
 
@@ -44,21 +54,16 @@ class World:
 
     Attributes:
         countries: in the order in which they are numbered.
-        arcs: what borders are made of, each float64 [k, 2], longitude and latitude in degrees.
+        arcs: what rings are made of, each float64 [k, 2]; neighbours share them.
     """
 
     countries: tuple[Country, ...]
     arcs: tuple[np.ndarray, ...]
 
-    def rings(self, country: Country) -> Iterator[np.ndarray]:
-        """The closed lines around a country and its holes, each float64 [k, 2]."""
-        for arcs in country.arcs:
-            yield ring_of(self.arcs, arcs)
 
-
-def ring_of(lines: Sequence[np.ndarray], arcs: Sequence[int]) -> np.ndarray:
+def corners_of(arcs: Sequence[np.ndarray], ring: Sequence[int]) -> np.ndarray:
     """The arcs of a ring end to end, float64 [k, 2]; the corners where they meet come once."""
-    parts = [lines[arc] if arc >= 0 else lines[-1 - arc][::-1] for arc in arcs]
+    parts = [arcs[arc] if arc >= 0 else arcs[-1 - arc][::-1] for arc in ring]
     return np.concatenate([part[1 if i else 0 :] for i, part in enumerate(parts)])
 
 
@@ -68,23 +73,21 @@ def world() -> World:
     file = resources.files(__package__) / "land" / "countries.json"
     topology: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     scale, translate = (np.array(topology["transform"][key]) for key in ("scale", "translate"))
-    return World(
-        countries=tuple(
-            Country(
-                name=geometry["properties"]["name"],
-                region=geometry["properties"]["region"],
-                arcs=tuple(tuple(ring) for ring in _rings(geometry)),
-            )
-            for geometry in topology["objects"]["land"]["geometries"]
-        ),
-        arcs=tuple(np.cumsum(arc, axis=0) * scale + translate for arc in topology["arcs"]),
-    )
+    arcs = tuple(np.cumsum(arc, axis=0) * scale + translate for arc in topology["arcs"])
+    geometries = topology["objects"]["land"]["geometries"]
+    return World(tuple(_country(geometry, arcs) for geometry in geometries), arcs)
 
 
-def _rings(geometry: dict[str, Any]) -> Iterator[list[int]]:
+def _country(geometry: dict[str, Any], arcs: Sequence[np.ndarray]) -> Country:
     polygons = geometry["arcs"] if geometry["type"] == "MultiPolygon" else [geometry["arcs"]]
-    for polygon in polygons:
-        yield from polygon
+    rings = tuple(tuple(ring) for polygon in polygons for ring in polygon)
+    corners = [corners_of(arcs, ring) for ring in rings]
+    return Country(
+        name=geometry["properties"]["name"],
+        region=geometry["properties"]["region"],
+        rings=tuple(Ring(line, line.min(axis=0), line.max(axis=0)) for line in corners),
+        arcs=rings,
+    )
 
 
 def locate(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
@@ -131,25 +134,25 @@ def _inside(points: np.ndarray) -> np.ndarray:
     found = np.full(len(points), -1, np.int32)
     for number, country in enumerate(world().countries):
         crossed = np.zeros(len(points), bool)
-        for ring in world().rings(country):
-            near = _within(points, ring.min(axis=0), ring.max(axis=0))
-            for some in _chunks(near, len(ring)):
-                crossed[some] ^= _is_inside(points[some], ring)
+        for ring in country.rings:
+            near = _within(points, ring)
+            for some in _chunks(near, len(ring.corners)):
+                crossed[some] ^= _is_inside(points[some], ring.corners)
         found[crossed & (found < 0)] = number
     return found
 
 
-def _within(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Positions of the points [n, 2], ordered by latitude, in a box of longitude and latitude."""
-    start, stop = np.searchsorted(points[:, 1], (low[1], high[1] + 1e-9))
+def _within(points: np.ndarray, ring: Ring) -> np.ndarray:
+    """Positions of the points [n, 2], ordered by latitude, that are within a ring's bounds."""
+    start, stop = np.searchsorted(points[:, 1], (ring.low[1], ring.high[1]))
     x = points[start:stop, 0]
-    return start + np.flatnonzero((x >= low[0]) & (x <= high[0]))
+    return start + np.flatnonzero((x >= ring.low[0]) & (x <= ring.high[0]))
 
 
-def _is_inside(points: np.ndarray, ring: np.ndarray) -> np.ndarray:
-    """Whether each of the points [m, 2] is inside the ring [k, 2]: bool [m]."""
+def _is_inside(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Whether each of the points [m, 2] is inside a ring [k, 2]: bool [m]."""
     x, y = points[:, :1], points[:, 1:]
-    (x1, y1), (x2, y2) = ring[:-1].T, ring[1:].T
+    (x1, y1), (x2, y2) = corners[:-1].T, corners[1:].T
     rise = np.where(y2 == y1, 1.0, y2 - y1)  # level edges are crossed by no level line
     crosses = ((y1 > y) != (y2 > y)) & (x < x1 + (y - y1) * (x2 - x1) / rise)
     return np.asarray(crosses.sum(axis=1) % 2, bool)
@@ -162,8 +165,8 @@ def _nearest(points: np.ndarray) -> np.ndarray:
     # A degree of longitude is shorter towards the poles; at them all of them meet.
     shrink = np.maximum(np.cos(np.radians(points[:, 1])), 0.01)
     for number, country in enumerate(world().countries):
-        for ring in world().rings(country):
-            low, high = ring.min(axis=0) - COAST, ring.max(axis=0) + COAST
+        for ring in country.rings:
+            low, high = ring.low - COAST, ring.high + COAST
             start, stop = np.searchsorted(points[:, 1], (low[1], high[1]))
             if start == stop:
                 continue
@@ -171,19 +174,20 @@ def _nearest(points: np.ndarray) -> np.ndarray:
             for turn in (0.0, -360.0, 360.0):
                 x = points[start:stop, 0] + turn
                 near = start + np.flatnonzero((x >= low[0] - reach) & (x <= high[0] + reach))
-                for some in _chunks(near, len(ring)):
-                    distance = _distances(points[some] + (turn, 0.0), ring, shrink[some])
+                for some in _chunks(near, len(ring.corners)):
+                    moved = points[some] + (turn, 0.0)
+                    distance = _distances(moved, ring.corners, shrink[some])
                     nearer = distance < least[some]
                     least[some[nearer]] = distance[nearer]
                     found[some[nearer]] = number
     return found
 
 
-def _distances(points: np.ndarray, ring: np.ndarray, shrink: np.ndarray) -> np.ndarray:
-    """Distances of the points [m, 2] to the ring [k, 2] in degrees of latitude: float64 [m]."""
+def _distances(points: np.ndarray, corners: np.ndarray, shrink: np.ndarray) -> np.ndarray:
+    """Distances of the points [m, 2] to a ring [k, 2] in degrees of latitude: float64 [m]."""
     scale = np.stack([shrink, np.ones_like(shrink)], axis=1)[:, None]
-    start = (ring[:-1] - points[:, None]) * scale
-    along = (ring[1:] - ring[:-1]) * scale
+    start = (corners[:-1] - points[:, None]) * scale
+    along = (corners[1:] - corners[:-1]) * scale
     length = np.maximum((along**2).sum(axis=2), 1e-12)
     share = np.clip(-(start * along).sum(axis=2) / length, 0, 1)
     nearest = start + share[..., None] * along

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from taxonvision.release.places import Dot
-from taxonvision.release.regions import Country, World, ring_of, world
+from taxonvision.release.regions import Country, corners_of, world
 
 # A pixel of a map across a desk is a third of a degree; finer land would be only heavy.
 _FINEST = 0.3  # degrees
@@ -93,8 +93,8 @@ def _legend(most: int) -> tuple[Shade, ...]:
 def _land() -> str:
     """The land as a path; ring by ring, so that the borders of countries can be seen."""
     whole = world()
-    thin = World(whole.countries, tuple(map(_thinned, whole.arcs)))
-    return "".join(_path(country, thin) for country in thin.countries)
+    thin = tuple(map(_thinned, whole.arcs))
+    return "".join(_path(country, thin) for country in whole.countries)
 
 
 def _thinned(arc: np.ndarray) -> np.ndarray:
@@ -106,10 +106,10 @@ def _thinned(arc: np.ndarray) -> np.ndarray:
     return np.array([*kept, arc[-1]])
 
 
-def _path(country: Country, thin: World) -> str:
+def _path(country: Country, arcs: Sequence[np.ndarray]) -> str:
     parts = []
-    for arcs in country.arcs:
-        ring = ring_of(thin.arcs, arcs)
+    for numbers in country.arcs:
+        ring = corners_of(arcs, numbers)
         if (ring.max(axis=0) - ring.min(axis=0)).max() < _FINEST:
             continue
         corners = np.rint((ring * (1, -1) + (180, 90)) * 10).astype(int)
