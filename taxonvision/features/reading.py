@@ -16,11 +16,17 @@ from taxonvision.progress import track
 from taxonvision.runtime.contract import Contract
 
 _FILES_AT_ONCE = 1000
+_WORTH_SHOWING = 200
+"""So many times that number take some seconds, on a file system that is far away."""
 
 
 def check_listed(photos: StoredPhotos) -> None:
     """Raise UserError for the first photograph whose file is no longer there."""
-    for gone in map_in_order(_first_gone(photos), range(0, len(photos.files), _FILES_AT_ONCE)):
+    starts = range(0, len(photos.files), _FILES_AT_ONCE)
+    looked = map_in_order(_first_gone(photos), starts)
+    if len(starts) >= _WORTH_SHOWING:
+        looked = track(looked, len(starts), "looking for photographs", "thousand", closing=False)
+    for gone in looked:
         if gone is None:
             continue
         for number in np.flatnonzero(photos.file_numbers == gone)[:1].tolist():
@@ -47,11 +53,11 @@ def known_contents(photos: StoredPhotos) -> np.ndarray:
 
     Raises UserError for a photograph that cannot be read.
     """
-    numbers = np.flatnonzero(unknown(photos.contents)).tolist()
-    if not numbers:
+    numbers = np.flatnonzero(unknown(photos.contents))
+    if not len(numbers):
         return photos.contents
     contents = photos.contents.copy()
-    keys = map_in_order(lambda number: content_of(_read(photos, number)), numbers)
+    keys = map_in_order(lambda number: content_of(_read(photos, number)), map(int, numbers))
     shown = track(keys, len(numbers), "keys of photographs that the catalog does not know")
     for number, key in zip(numbers, shown, strict=True):
         contents[number] = key
@@ -86,7 +92,7 @@ def read_views(
         except PhotographError as error:
             raise _fault(photos, number, error) from None
 
-    for each in map_in_order(read, np.flatnonzero(views.any(axis=0)).tolist()):
+    for each in map_in_order(read, map(int, np.flatnonzero(views.any(axis=0)))):
         yield from each
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from taxonvision.features.cached import CachedFeatures
 from taxonvision.features.reading import check_listed, known_contents, read_views
 from taxonvision.features.search import Wanted
 from taxonvision.features.space import FeatureSpace, weights_digest
-from taxonvision.progress import say, track
+from taxonvision.progress import say, track, working
 from taxonvision.runtime.contract import Contract
 from taxonvision.text import several
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _SHARD = 2048
 """Photographs in a shard: some seconds of a GPU, some ten of two cores."""
+_PATIENCE = 90.0
+"""Seconds until what another machine has written shows up: NFS lists folders from memory for 60."""
 
 
 class NamedBackbone(Protocol):
@@ -104,6 +107,7 @@ class FeatureStore:
         self._strategy = strategy
         self._extractor_built: FeatureExtractor | None = None
         self._asked: dict[int, _Asked] = {}
+        self._shared = False
         weights = weights_digest(backbone.model)
         self.spaces = [
             FeatureSpace(backbone.name, weights, contract, view, shrunk_to) for view in range(views)
@@ -135,6 +139,7 @@ class FeatureStore:
         Raises UserError for a photograph that is listed and gone, whether or not its features are
         known, and for one to be extracted that cannot be read or has changed.
         """
+        self._shared = self._shared or workers > 1
         check_listed(photos)
         asked = self._ask(photos)
         for search in asked.searches:
@@ -162,9 +167,12 @@ class FeatureStore:
         Raises UserError when some are not in the cache.
         """
         asked = self._ask(photos)
-        for search in asked.searches:
-            search.look()
-        lost = sum(int(search.missing.sum()) for search in asked.searches)
+        lost = _lost(asked)
+        if lost and self._shared:
+            with working("waiting for the features that other workers extracted"):
+                deadline = time.monotonic() + _PATIENCE
+                while (lost := _lost(asked)) and time.monotonic() < deadline:
+                    time.sleep(1)
         if lost:
             raise UserError(
                 f"{several(lost, 'row')} of features that the workers extracted are not in "
@@ -239,6 +247,13 @@ class FeatureStore:
                 self.backbone.model, self.contract, self._strategy
             )
         return self._extractor_built
+
+
+def _lost(asked: _Asked) -> int:
+    """Look again; how many rows are missing."""
+    for search in asked.searches:
+        search.look()
+    return sum(int(search.missing.sum()) for search in asked.searches)
 
 
 class _Shard:

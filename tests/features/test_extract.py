@@ -66,6 +66,35 @@ def test_the_store_keeps_features_of_a_real_network(backbone, paths, tmp_path):
     assert store.dimension == features.dimension == 6
 
 
+WORKER = """
+import sys
+import numpy as np
+from taxonvision.training.strategies import place
+placement = place("multiworker", patience=180)
+from taxonvision.features import extract
+from taxonvision.runtime.contract import Contract
+import keras
+extract._KERAS_BATCH = 4
+with placement.strategy.scope():
+    inputs = keras.Input((8, 8, 3))
+    backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+run = extract.FeatureExtractor(backbone, Contract(8), placement.strategy, on_replicas=True)
+pixels = np.random.default_rng(placement.worker).integers(0, 256, (run.batch, 8, 8, 3), np.uint8)
+for _ in range(1 + 4 * placement.worker):
+    assert np.abs(run.of(pixels) - pixels.mean(axis=(1, 2))).max() < 1e-3
+print(run.batch)
+"""
+
+
+@pytest.mark.slow
+def test_workers_may_have_different_numbers_of_batches(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "training")
+    from two_workers import run_workers
+
+    for outcome in run_workers(["-c", WORKER], 2):
+        assert (outcome.returncode, outcome.stdout) == (0, "4\n"), outcome.stderr
+
+
 @pytest.mark.slow
 def test_all_devices_of_a_strategy_extract(tmp_path):
     environment = {

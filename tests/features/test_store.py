@@ -14,6 +14,7 @@ from taxonvision.catalog.catalog import open_catalog
 from taxonvision.dataset.shards import open_shards
 from taxonvision.dataset.stored import stored_photos
 from taxonvision.errors import UserError
+from taxonvision.features import store as store_module
 from taxonvision.runtime.contract import Contract
 
 NUMBERS = st.lists(st.integers(0, 11), max_size=14)
@@ -215,11 +216,24 @@ def test_what_float16_cannot_hold_is_refused(paths, tmp_path, value):
     assert FakeStore(tmp_path).known(photos.contents).tolist() == [True] + [False] * 11
 
 
-def test_a_cache_that_workers_do_not_share_is_told(paths, tmp_path):
+def test_a_cache_that_workers_do_not_share_is_told(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "_PATIENCE", 0)
     photos, store = stored(paths), FakeStore(tmp_path)
     store.fill(photos, "features", worker=0, workers=2)
     with pytest.raises(UserError, match="name a folder by --cache that all of them see"):
         store.features(photos)
+
+
+def test_what_other_workers_wrote_is_waited_for(paths, tmp_path, monkeypatch):
+    photos, store = stored(paths), FakeStore(tmp_path)
+    store.fill(photos, "features", worker=0, workers=2)
+
+    def other_worker(seconds):
+        FakeStore(tmp_path).fill(photos, "features", worker=1, workers=2)
+
+    monkeypatch.setattr(store_module.time, "sleep", other_worker)
+    (features,) = store.features(photos)
+    assert np.array_equal(features[:], direct(paths))
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
