@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from taxonvision.evaluation.metrics import TaxonAccuracy, best_classes, is_right
 from taxonvision.evaluation.results import Scores
 from taxonvision.taxonomy.tree import Taxonomy
+
+if TYPE_CHECKING:
+    import jinja2
 
 _MOST_CONFUSED = 20
 
@@ -68,6 +72,14 @@ def render(
         filters: more filters than those of this package.
         **values: what is filled in.
     """
+    environment = _environment(package)
+    environment.filters.update(filters)
+    path.write_text(environment.get_template(template).render(**values), encoding="utf-8")
+
+
+@lru_cache
+def _environment(package: str) -> jinja2.Environment:
+    """Where the templates of a package are found; it keeps those that were compiled."""
     import jinja2
 
     packages = dict.fromkeys((package, "taxonvision.evaluation"))
@@ -84,5 +96,4 @@ def render(
         "-", "\N{MINUS SIGN}"
     )
     environment.filters["megabytes"] = lambda count: f"{count / 1e6:.2f} MB"
-    environment.filters.update(filters)
-    path.write_text(environment.get_template(template).render(**values), encoding="utf-8")
+    return environment
