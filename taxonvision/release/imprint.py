@@ -17,7 +17,7 @@ from taxonvision.progress import track
 
 _SAMPLE, _SAMPLE_OF_CLASS = 15_000, 32
 """Photographs of old and of new classes each that the covariance is estimated from."""
-_JUDGED = 4_096
+_JUDGED = 2_048
 """Photographs of old and of new classes each that the bias is matched on."""
 _ENOUGH = 100
 """Photographs of old classes; fewer do not tell what new rows take from them."""
@@ -188,7 +188,7 @@ def _statistics(values: np.ndarray, class_ids: np.ndarray) -> _Statistics:
     Processing 58, 2010, equation 23); it is the identity where no class has two photographs.
     """
     ids, own = np.unique(class_ids, return_inverse=True)
-    means = _sums(values, own)[1] / np.bincount(own)[:, None]
+    means = _sums(values, own)[1].astype(np.float64) / np.bincount(own)[:, None]
     centre = means.mean(axis=0) if len(ids) > 1 else np.zeros(values.shape[1])
     residuals = values - means[own].astype(np.float32)
     freedom, size = len(values) - len(ids), values.shape[1]
@@ -220,10 +220,12 @@ def _class_means(
 
 
 def _sums(values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The classes among `own` [n], and the sums float64 [k, D] of their features [n, D]."""
-    order = np.argsort(own, kind="stable")
-    ids, starts = np.unique(own[order], return_index=True)
-    return ids, np.add.reduceat(values[order], starts, axis=0, dtype=np.float64)
+    """The classes among `own` [n], and the sums [k, D] of their features [n, D]."""
+    from scipy.sparse import coo_array
+
+    ids, place = np.unique(own, return_inverse=True)
+    ones = np.ones(len(values), values.dtype)
+    return ids, coo_array((ones, (place, np.arange(len(values))))).tocsr() @ values
 
 
 def _rivals(
