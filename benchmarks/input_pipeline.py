@@ -139,7 +139,9 @@ def _cpu_seconds() -> float:
 def _seconds_to_first_batch(photos: StoredPhotos) -> float:
     """Of an index of many photographs, which are the few again and again."""
     columns = (photos.file_numbers, photos.offsets, photos.lengths, photos.class_ids)
-    many = StoredPhotos(photos.files, *(np.resize(c, _MANY) for c in columns), photos.photo_id)
+    contents = np.broadcast_to(photos.contents[:1], (_MANY, 2))
+    same = (np.resize(column, _MANY) for column in columns)
+    many = StoredPhotos(photos.files, *same, photos.photo_id, contents)
     batches = Batches(many, BatchOptions(_SIZE))
     start = time.perf_counter()
     next(iter(batches.dataset(step=_LATE_STEP)))

@@ -106,12 +106,15 @@ class Search:
         return self._shard < 0
 
     def look(self) -> None:
-        """Look through the shards that were not yet there the last time.
+        """Look through the shards that were not yet there the last time, and forget those gone.
 
         Each row found is compared with its checksum. The good rows of a damaged shard move to a new
         one; the damaged are gone then, and missing.
         """
         names, litter = _listed(self._format.folder)
+        gone = [at for at, name in enumerate(self._names) if name not in names]
+        if gone:  # others have found damage there, and good rows are in a new one
+            self._shard[np.isin(self._shard, gone)] = -1
         fresh = deque(sorted(names - self._seen))
         damaged, lost, kept = 0, 0, 0
         for name in self._shown(fresh):
@@ -124,7 +127,7 @@ class Search:
                 contents, values, rows = self._format.salvage(name)
                 if len(contents):
                     fresh.append(self._format.write(contents, values))
-                self._format.remove(name)
+                self._format.withdraw(name)
                 damaged, kept = damaged + 1, kept + len(contents)
                 lost += max(rows - len(contents), 0)
         for path in litter:

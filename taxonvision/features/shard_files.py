@@ -160,11 +160,15 @@ class ShardFormat:
         contents = np.ascontiguousarray(keys["content"][good], np.uint64)
         return contents, values[good], listed
 
-    def remove(self, name: str) -> None:
-        """Remove a shard, its keys first; one that is gone, or cannot be removed, is no error."""
-        for path in (self.keys_path(name), self.values_path(name)):
-            with contextlib.suppress(OSError):
-                path.unlink()
+    def withdraw(self, name: str) -> None:
+        """Take a shard out by removing its keys; one that is gone, or cannot be, is no error.
+
+        The file of features stays for a while, for those who have found good rows in it.
+        """
+        with contextlib.suppress(OSError):
+            self.keys_path(name).unlink()
+        with contextlib.suppress(OSError):
+            os.utime(self.values_path(name))  # as if it were being written, `cache._ABANDONED`
 
 
 def _checksums(contents: np.ndarray, values: np.ndarray, seed: int) -> np.ndarray:

@@ -75,7 +75,7 @@ def test_any_flipped_byte_in_any_shard_is_noticed(paths, tmp_path_factory, place
     flipped(path, at, bits)
     features, result = features_of(FakeStore(root), paths[:8])
     assert np.array_equal(features, direct(paths[:8]))
-    assert not path.exists()
+    assert not Path(str(path).replace(".keys", "").replace(".npy", ".keys.npy")).exists()
     in_a_row = 128 <= at < (128 + 4 * 20 if kind == "*.keys.npy" else SIZES[kind])
     # what is not a photograph's own, a header or the closing row, costs none of them
     assert result.damaged == result.extracted == int(in_a_row)
@@ -135,6 +135,23 @@ def test_damage_is_told_in_one_line_and_mended(paths, tmp_path, capsys):
         " had 2 damaged files (6 rows kept, 2 lost), removed; what is missing is extracted again"
     )
     assert features_of(FakeStore(tmp_path), paths[:8])[1].known == 8
+
+
+def test_damage_that_others_mend_does_not_disturb(paths, tmp_path):
+    filled(tmp_path, paths[:4])
+    mine, some = FakeStore(tmp_path), stored(paths[:2])
+    assert mine.fill(some, "features").known == 2
+    in_use = mine.of(some.contents)
+    values = next(tmp_path.rglob("*[0-9a-f].npy"))
+    flipped(values, -1, 1)
+    last = int(np.argmax(FakeStore(tmp_path).known(stored(paths[:4]).contents) == 0))
+    assert last == 3
+    assert np.array_equal(in_use[:], direct(paths[:2]))  # the file is still there
+    (features,) = mine.features(some)
+    os.utime(values, (time.time() - 7200,) * 2)
+    assert filled(tmp_path, paths[:4]).extracted == 1
+    assert not values.exists()
+    assert np.array_equal(features[:], direct(paths[:2]))  # they are in the new one
 
 
 def test_features_without_keys_or_keys_without_features_are_nothing(paths, tmp_path, capsys):
