@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from taxonvision.evaluation.report import render
+from taxonvision.progress import working
 from taxonvision.release.groups import group
 from taxonvision.release.labels import Labels
 from taxonvision.release.missed import find_missed
@@ -36,9 +37,10 @@ def write_release_notes(folder: Path, release: Release) -> None:
     What the catalog cannot tell is said to be unknown. Raises UserError when its tables are
     damaged.
     """
-    values = _values(release)
-    render(folder / MARKDOWN, "release.md", _PACKAGE, _FILTERS, **values)
-    render(folder / PAGE, "release.html", _PACKAGE, _FILTERS, **values)
+    with working("writing the release notes"):
+        values = _values(release)
+        render(folder / MARKDOWN, "release.md", _PACKAGE, _FILTERS, **values)
+        render(folder / PAGE, "release.html", _PACKAGE, _FILTERS, **values)
 
 
 def _values(release: Release) -> dict[str, Any]:

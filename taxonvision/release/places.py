@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -80,9 +79,16 @@ class Places:
 
 @dataclass(frozen=True)
 class _Counts:
-    """Photographs by taxon and cell, all arrays [n]: taxa, photographs, mean coordinates."""
+    """Photographs by taxon and cell.
 
-    taxon_ids: np.ndarray
+    Attributes:
+        taxa: positions in the sorted ids of the taxa, int64 [n].
+        photographs: how many, int64 [n].
+        latitudes: the mean of them, float64 [n].
+        longitudes: the mean of them, float64 [n].
+    """
+
+    taxa: np.ndarray
     photographs: np.ndarray
     latitudes: np.ndarray
     longitudes: np.ndarray
@@ -98,54 +104,64 @@ def find_places(catalog: Path, taxon_ids: Collection[int]) -> Places | None:
     DuckDB counts them by taxon and cell of a quarter of a degree, so that millions are no burden.
     Raises UserError when the table is damaged.
     """
-    if not (catalog / "photos.parquet").is_file():
+    if not all((catalog / name).is_file() for name in ("photos.parquet", "classes.csv")):
         return None
-    counts, elsewhere = _count(catalog, taxon_ids)
-    photographs = Counter(elsewhere)
-    for taxon_id, count in zip(counts.taxon_ids.tolist(), counts.photographs.tolist(), strict=True):
-        photographs[taxon_id] += count
-    cells = np.floor(np.stack([counts.latitudes, counts.longitudes], axis=1) / _CELL)
-    _, inverse = np.unique(cells, axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    latitudes, longitudes = _means(counts, inverse)
+    ids = np.unique(np.array(list(taxon_ids), np.int64))
+    counts, nowhere = _count(catalog, ids)
+    cells = _squares(counts, _CELL)
+    latitudes, longitudes = _means(counts, cells)
     countries = locate(latitudes, longitudes)
-    regions = [
-        region(country, longitude)
-        for country, longitude in zip(countries.tolist(), longitudes.tolist(), strict=True)
-    ]
-    region_names, region_numbers = np.unique(np.array(regions, dtype=object), return_inverse=True)
-    of_country, of_region = (x[inverse] for x in (countries, region_numbers))
+    regions = map(region, countries.tolist(), longitudes.tolist())
+    region_names, region_numbers = np.unique(np.array([*regions], object), return_inverse=True)
+    photographs = nowhere + np.bincount(counts.taxa, counts.photographs, len(ids)).astype(np.int64)
     return Places(
-        regions=_places(counts, of_region, region_names.tolist().__getitem__),
-        countries=_places(counts, of_country, country_name),
+        regions=_places(counts, region_numbers[cells], region_names.tolist().__getitem__),
+        countries=_places(counts, countries[cells], country_name),
         dots=_dots(counts),
-        photographs=dict(photographs),
-        homes=_homes(counts, of_country),
+        photographs=dict(zip(ids.tolist(), photographs.tolist(), strict=True)),
+        homes=_homes(counts, countries[cells], ids),
         located=int(counts.photographs.sum()),
-        elsewhere=sum(elsewhere.values()),
+        elsewhere=int(nowhere.sum()),
     )
 
 
-def _count(catalog: Path, taxon_ids: Collection[int]) -> tuple[_Counts, dict[int, int]]:
-    """The photographs by taxon and cell, and by taxon those that are nowhere on Earth."""
-    wanted = set(taxon_ids)
+def _count(catalog: Path, taxon_ids: np.ndarray) -> tuple[_Counts, np.ndarray]:
+    """The photographs by taxon and cell, and by taxon those that are nowhere on Earth: int64 [k].
+
+    Args:
+        catalog: its folder.
+        taxon_ids: int64 [k], sorted.
+    """
+    wanted = set(taxon_ids.tolist())
     classes = [c for c in read_classes(catalog / "classes.csv") if c.taxon_id in wanted]
-    taxon_of = {c.class_id: c.taxon_id for c in classes}
     table = catalog / "photos.parquet"
     with reading_parquet(table, "ingest") as connection:
-        connection.register("wanted", {"class_id": np.array(list(taxon_of), np.int32)})
+        wanted_ids = np.array([c.class_id for c in classes], np.int32)
+        connection.register("wanted", {"class_id": wanted_ids})
         columns = connection.execute(_BY_CELL, [str(table)]).fetchnumpy()
-    rows = np.array([taxon_of[i] for i in columns["class_id"].tolist()], np.int64)
+    taxon_of = np.zeros(max([c.class_id for c in classes], default=0) + 1, np.int64)
+    for each in classes:
+        taxon_of[each.class_id] = each.taxon_id
+    taxa = np.searchsorted(taxon_ids, taxon_of[np.asarray(columns["class_id"])])
     photographs = np.asarray(columns["photographs"], np.int64)
     on_earth = np.asarray(columns["on_earth"], bool)
     counts = _Counts(
-        taxon_ids=rows[on_earth],
+        taxa=taxa[on_earth],
         photographs=photographs[on_earth],
         latitudes=np.asarray(columns["latitude"][on_earth], np.float64),
         longitudes=np.asarray(columns["longitude"][on_earth], np.float64),
     )
-    nowhere = zip(rows[~on_earth].tolist(), photographs[~on_earth].tolist(), strict=True)
-    return counts, dict(nowhere)
+    nowhere = np.bincount(taxa[~on_earth], photographs[~on_earth], len(taxon_ids))
+    return counts, nowhere.astype(np.int64)
+
+
+def _squares(counts: _Counts, side: float) -> np.ndarray:
+    """The squares of `side` degrees in which the cells lie, numbered from 0: int64 [n]."""
+    rows, columns = (
+        np.floor(each / side).astype(np.int64) for each in (counts.latitudes, counts.longitudes)
+    )
+    around = int(360 / side) + 1
+    return np.unique(rows * around + columns, return_inverse=True)[1]
 
 
 def _means(counts: _Counts, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,8 +174,9 @@ def _means(counts: _Counts, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _taxa_in(counts: _Counts, groups: np.ndarray) -> np.ndarray:
     """How many taxa there are in each group, numbered by `groups` [n]: int64 [groups]."""
-    pairs = np.unique(np.stack([groups, counts.taxon_ids], axis=1), axis=0)
-    return np.bincount(pairs[:, 0], minlength=int(groups.max(initial=-1)) + 1)
+    taxa = int(counts.taxa.max(initial=0)) + 1
+    pairs = np.unique(groups * taxa + counts.taxa)
+    return np.bincount(pairs // taxa)
 
 
 def _places(counts: _Counts, groups: np.ndarray, name: Callable[[int], str]) -> tuple[Place, ...]:
@@ -180,9 +197,7 @@ def _places(counts: _Counts, groups: np.ndarray, name: Callable[[int], str]) -> 
 
 
 def _dots(counts: _Counts) -> tuple[Dot, ...]:
-    squares = np.floor(np.stack([counts.latitudes, counts.longitudes], axis=1) / _DOT)
-    _, groups = np.unique(squares, axis=0, return_inverse=True)
-    groups = groups.reshape(-1)
+    groups = _squares(counts, _DOT)
     columns = (
         *reversed(_means(counts, groups)),
         _taxa_in(counts, groups),
@@ -192,16 +207,18 @@ def _dots(counts: _Counts) -> tuple[Dot, ...]:
     return tuple(sorted(dots, key=lambda dot: (dot.taxa, dot.photographs, dot.longitude)))
 
 
-def _homes(counts: _Counts, countries: np.ndarray) -> dict[int, tuple[str, ...]]:
-    photographs: dict[int, Counter[int]] = {}
-    columns = (counts.taxon_ids, countries, counts.photographs)
-    for taxon_id, country, count in zip(*(c.tolist() for c in columns), strict=True):
-        photographs.setdefault(taxon_id, Counter())[country] += count
+def _homes(
+    counts: _Counts, countries: np.ndarray, taxon_ids: np.ndarray
+) -> dict[int, tuple[str, ...]]:
+    """By taxon the countries [n] with most of its photographs."""
+    several = int(countries.max(initial=0)) + 2
+    pairs, inverse = np.unique(counts.taxa * several + countries + 1, return_inverse=True)
+    photographs = np.bincount(inverse, counts.photographs)
+    found: dict[int, list[int]] = {}
+    for i in np.lexsort((-photographs, pairs // several)).tolist():
+        taxon, country = divmod(int(pairs[i]), several)
+        found.setdefault(int(taxon_ids[taxon]), []).append(country - 1)
     return {
-        taxon_id: tuple(
-            country_name(country)
-            for country, _ in of_taxon.most_common()
-            if country >= 0 or len(of_taxon) == 1
-        )[:_HOMES]
-        for taxon_id, of_taxon in photographs.items()
+        taxon_id: tuple(country_name(c) for c in there if c >= 0 or len(there) == 1)[:_HOMES]
+        for taxon_id, there in found.items()
     }
