@@ -29,27 +29,29 @@ class Grouping:
 
 
 def group(taxa: Sequence[TaxonClass], taxonomy: Taxonomy) -> Grouping:
-    """Group taxa by the first rank, from kingdom down, that suits best.
+    """Group taxa by the first rank, from kingdom down to genus, that suits best.
 
     1. It makes 4 to 12 groups, of two taxa each or more on average;
     2. else it makes 2 to 12 groups;
-    3. else, which is more than 12, the fewest; else one.
+    3. else it makes more, of two taxa each or more on average;
+    4. else it is the finest that has all of them in one group.
     """
     if not taxa:
         return Grouping("", ())
-    groupings = [_by(rank, taxa, taxonomy) for rank in MAIN_RANKS]
+    groupings = [_by(rank, taxa, taxonomy) for rank in MAIN_RANKS[:-1]]
     sizes = [len(grouping.groups) for grouping in groupings]
     wanted = (
         lambda size: _FEW <= size <= min(_MANY, len(taxa) // 2),
         lambda size: 2 <= size <= _MANY,
-        lambda size: size > _MANY,
+        lambda size: _MANY < size <= len(taxa) // 2,
     )
     for suits in wanted:
         for grouping, size in zip(groupings, sizes, strict=True):
             if suits(size):
                 return grouping
-    # All in one group: the finest that says what they have in common.
-    return [g for g in groupings if g.groups[0].taxon_id is not None or g is groupings[0]][-1]
+    one = [g for g in groupings if len(g.groups) == 1]
+    named = [g for g in one if g.groups[0].taxon_id is not None]
+    return (named or one or groupings)[-1]
 
 
 def _by(rank: str, taxa: Sequence[TaxonClass], taxonomy: Taxonomy) -> Grouping:

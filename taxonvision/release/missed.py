@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taxonvision.catalog.eligibility import COLUMNS
 from taxonvision.tables import reading_parquet
 
 
@@ -22,6 +23,7 @@ class MissedTaxon:
         photographs: that may be used, with those of taxa below that count as its own.
         missing: photographs that it lacks.
         class_taxon_id: the taxon above it that its photographs train; None where there is none.
+        left_out: which of its photographs were left out and why, in words; "" for none.
     """
 
     taxon_id: int
@@ -30,6 +32,7 @@ class MissedTaxon:
     photographs: int
     missing: int
     class_taxon_id: int | None
+    left_out: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,21 @@ class Missed:
 
     nearest: tuple[MissedTaxon, ...]
     total: int
+
+
+_COLUMNS = ", ".join(f"'{column}': 'VARCHAR'" for column in COLUMNS)
+_TOO_FEW = f"""
+CREATE TABLE missed AS
+SELECT taxon_id::BIGINT AS taxon_id, coalesce(name, '') AS name, coalesce(rank, '') AS rank,
+    usable::BIGINT + from_below::BIGINT AS photographs, missing::BIGINT AS missing,
+    nullif(class_taxon_id, '')::BIGINT AS class_taxon_id,
+    coalesce(regexp_extract(reason, '; left out: (.*)$', 1, 's'), '') AS left_out
+FROM read_csv(
+    ?, auto_detect = false, header = true, delim = ',', quote = '"', escape = '"',
+    columns = {{{_COLUMNS}}}
+)
+WHERE included = 'false' AND missing::BIGINT > 0 AND usable::BIGINT + from_below::BIGINT > 0
+"""  # noqa: S608
 
 
 def find_missed(catalog: Path, known: Collection[int], most: int = 50) -> Missed | None:
@@ -55,21 +73,7 @@ def find_missed(catalog: Path, known: Collection[int], most: int = 50) -> Missed
         return None
     with reading_parquet(table, "ingest") as connection:
         connection.register("known", {"taxon_id": np.array(sorted(known), np.int64)})
-        connection.execute(
-            """
-            CREATE TABLE missed AS
-            SELECT taxon_id::BIGINT AS taxon_id, coalesce(name, '') AS name,
-                coalesce(rank, '') AS rank, usable::BIGINT + from_below::BIGINT AS photographs,
-                missing::BIGINT AS missing,
-                nullif(class_taxon_id, '')::BIGINT AS class_taxon_id
-            FROM read_csv(
-                ?, header = true, all_varchar = true, delim = ',', quote = '"', escape = '"'
-            )
-            WHERE included = 'false' AND missing::BIGINT > 0
-                AND usable::BIGINT + from_below::BIGINT > 0
-            """,
-            [str(table)],
-        )
+        connection.execute(_TOO_FEW, [str(table)])
         connection.execute("DELETE FROM missed WHERE taxon_id IN (SELECT taxon_id FROM known)")
         rows = connection.execute(
             "SELECT * FROM missed ORDER BY missing, photographs DESC, name, taxon_id LIMIT ?",

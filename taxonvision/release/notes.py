@@ -20,6 +20,7 @@ from taxonvision.release.missed import find_missed
 from taxonvision.release.performance import performance
 from taxonvision.release.places import Dot, find_places
 from taxonvision.release.record import Release
+from taxonvision.release.regions import AT_SEA
 from taxonvision.release.world_map import draw_map
 from taxonvision.text import one_line
 
@@ -61,6 +62,7 @@ def _values(release: Release) -> dict[str, Any]:
         "grouping": group(new, release.taxonomy),
         "places": places,
         "map": draw_map(places.dots) if places and places.dots else None,
+        "at_sea": AT_SEA,
         "most_countries": _MOST_COUNTRIES,
         "missed": missed,
         "verdict": release.verdict,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from taxonvision.catalog.eligibility import COLUMNS as ELIGIBILITY
+from taxonvision.errors import UserError
 from taxonvision.evaluation.intervals import Interval
 from taxonvision.release.gate import Answers, judge
 from taxonvision.release.notes import MARKDOWN, PAGE, write_release_notes
@@ -119,9 +120,9 @@ def make_catalog(folder: Path, release: Release, rows, missed=()) -> Path:
         connection.execute(f"COPY photos TO '{folder / 'photos.parquet'}' (FORMAT parquet)")
     lines = [
         (
-            taxon_id, name, "species", has, 0, 0, has, 0, 0, 0, 0, "false", above, lacks, "too few"
+            taxon_id, name, "species", has, 0, 0, has, 0, 0, 0, 0, "false", above, lacks, reason
         )
-        for taxon_id, name, has, lacks, above in missed
+        for taxon_id, name, has, lacks, above, reason in missed
     ]  # fmt: skip
     write_csv(folder / "eligibility.csv", ELIGIBILITY, lines)
     return folder
@@ -173,10 +174,10 @@ def release(tmp_path) -> Release:
         *([(101, *NAIROBI)] * 50),  # old: not counted
     ]
     missed = [
-        (500, "Colias hyale", 49, 1, None),
-        (501, "Aporia crataegi", 20, 30, 10),
-        (502, "Never seen", 0, 50, None),
-        (101, "Pieris rapae", 3, 47, None),  # known from before
+        (500, "Colias hyale", 49, 1, None, "not included: 49 of 50"),
+        (501, "Aporia crataegi", 20, 30, 10, "not included: 20 of 50; left out: 2 faulty"),
+        (502, "Never seen", 0, 50, None, "not included: none"),
+        (101, "Pieris rapae", 3, 47, None, "not included"),  # known from before
     ]
     return replace(release, catalog=make_catalog(tmp_path / "catalog", release, rows, missed))
 
@@ -233,7 +234,11 @@ def test_just_missed_names_the_nearest_and_what_they_lack(release, tmp_path):
     markdown, page = written(tmp_path, release)
     assert "2 taxa have photographs, but too few." in markdown
     assert row(markdown, "*Colias hyale*") == ["*Colias hyale*", "49", "1", ""]
-    assert row(markdown, "*Aporia crataegi*")[1:] == ["20", "30", "known as Whites (Pieridae)"]
+    assert row(markdown, "*Aporia crataegi*")[1:] == [
+        "20",
+        "30",
+        "answered as Whites (Pieridae); left out: 2 faulty",
+    ]
     assert markdown.index("Colias hyale") < markdown.index("Aporia crataegi")
     assert "Never seen" not in markdown + page.text
 
@@ -292,6 +297,15 @@ def test_without_a_catalog_or_its_tables_the_notes_say_what_is_unknown(tmp_path)
     assert "Unknown: the catalog has no table of photographs." in markdown
     assert "Unknown: the photographs came without a list" in markdown
     assert "the catalog has no table of photographs" in page.text
+
+
+@pytest.mark.parametrize("damaged", ["photos.parquet", "eligibility.csv"])
+def test_a_damaged_table_is_one_sentence(release, tmp_path, damaged):
+    table = release.catalog / damaged
+    table.write_bytes(b"taxon_id,name\n1,x\n")
+    with pytest.raises(UserError, match=f"{damaged} cannot be read .*; ingest again"):
+        write_release_notes(tmp_path, release)
+    assert not (tmp_path / PAGE).exists()
 
 
 def test_no_coordinates_at_all(tmp_path):
@@ -355,7 +369,7 @@ def test_hostile_names_do_nothing(tmp_path):
         names={"en": {1000: HOSTILE + "\n\n# top"}},
         seconds={HOSTILE: 1.0},
     )
-    missed = [(500, HOSTILE, 1, 2, None)]
+    missed = [(500, HOSTILE, 1, 2, None, f"; left out: {HOSTILE}")]
     catalog = make_catalog(tmp_path / "catalog", release, [(1000, *VIENNA)], missed)
     markdown, page = written(tmp_path, replace(release, catalog=catalog))
     assert not {"script", "a"} & set(page.tags)
