@@ -14,6 +14,14 @@ settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_features(tmp_path_factory):
+    """Features are kept among the tests, and not in the cache of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def _run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "taxonvision", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)

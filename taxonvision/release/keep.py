@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from taxonvision.errors import UserError
-from taxonvision.features.cache import CachedFeatures
+from taxonvision.features.cached import CachedFeatures
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.trained_on import TrainedOn, among
 from taxonvision.text import several

@@ -132,7 +132,7 @@ class _Trained:
     model: keras.Model
     backbone: Backbone
     outcome: Outcome
-    cache: Mapping[str, str] | None = None
+    cache: Mapping[str, Any] | None = None
 
 
 def _train(run: _Run, recipe: Recipe) -> None:

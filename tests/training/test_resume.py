@@ -186,7 +186,9 @@ def test_a_process_killed_at_any_moment_ends_with_the_same_bits(small_catalog, t
         "model.json",
         "model.keras",
         "names.csv",
+        "photographs.csv",
         "taxonomy.csv",
+        "trained_on.parquet",
     ]
     [outcome] = training.run()
     assert (outcome.returncode, outcome.stderr) == (0, f"already done: {training.out}\n")

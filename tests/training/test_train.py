@@ -29,9 +29,11 @@ from taxonvision.storage import Recipe
 load_keras()
 import tensorflow as tf  # noqa: E402
 
+from taxonvision.features.extract import FeatureExtractor  # noqa: E402
 from taxonvision.models import directory  # noqa: E402
 from taxonvision.models.directory import open_model  # noqa: E402
-from taxonvision.training import checkpoints, loop, strategies, train  # noqa: E402
+from taxonvision.training import checkpoints, loop, train  # noqa: E402
+from taxonvision.training.unfinished import unfinished_model  # noqa: E402
 
 EPOCHS = 3
 STEPS = 3 * EPOCHS
@@ -133,7 +135,7 @@ def test_a_head_on_features_makes_a_model_directory(command, tmp_path, small_cat
     assert 0 <= manifest["metrics"]["val_accuracy"] <= 1
     scores = model.recognizer().score(np.zeros((1, 32, 32, 3), np.uint8))
     assert scores.shape == (1, 4)
-    assert not {"checkpoints", "features"} & {path.name for path in model.folder.iterdir()}
+    assert not {"checkpoints"} & {path.name for path in model.folder.iterdir()}
     assert command() == 0
     assert capsys.readouterr().err == f"already done: {tmp_path / 'model'}\n"
 
@@ -172,7 +174,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(command, tmp_path, monkeypatch,
     capsys.readouterr()
     with monkeypatch.context() as patch:
         if variant == "head on features":  # they are there
-            patch.setattr(train.FeatureExtractor, "in_batches", lambda *_: pytest.fail("again"))
+            patch.setattr(FeatureExtractor, "of", lambda *_: pytest.fail("again"))
         assert command(*flags, out=killed) == 0
     assert f"\ngoing on from step 6 of {STEPS}\n" in capsys.readouterr().err
     models = [open_model(out) for out in (whole, killed)]
@@ -220,7 +222,7 @@ def test_killed_when_the_model_was_written_it_ends_at_once(
         assert command() == 0
     assert last_line(capsys).startswith(f"{tmp_path / 'model'}: 4 classes on tiny")
     kept = {path.name for path in (tmp_path / "model").iterdir()}
-    assert not {"checkpoints", "features", ".made_by"} & kept
+    assert not {"checkpoints", ".made_by"} & kept
     assert open_model(tmp_path / "model").manifest["metrics"]["epoch"] == EPOCHS
 
 
@@ -238,8 +240,8 @@ def test_killed_while_the_manifest_is_written_it_is_written_again(command, tmp_p
 
 
 @pytest.mark.slow
-def test_a_signal_while_features_are_extracted(command, monkeypatch, capsys):
-    start = train.start_backbone
+def test_a_signal_while_features_are_extracted(command, tmp_path, monkeypatch, capsys):
+    start, cache = train.start_backbone, f"--cache={tmp_path / 'cache'}"
 
     def told(*arguments):
         signal.raise_signal(signal.SIGUSR1)
@@ -247,11 +249,11 @@ def test_a_signal_while_features_are_extracted(command, monkeypatch, capsys):
 
     with monkeypatch.context() as patch:
         patch.setattr(train, "start_backbone", told)
-        assert command() == 85
+        assert command(cache) == 85
     assert last_line(capsys) == (
         "taxonvision: the features are not complete, exiting with 85 to be requeued"
     )
-    assert command() == 0
+    assert command(cache) == 0
 
 
 @pytest.mark.slow
@@ -271,11 +273,10 @@ def test_unfinished_work_of_other_flags_is_kept(command, tmp_path, monkeypatch, 
     )
     assert checkpoint_steps(tmp_path / "model") == kept
     # Any other worker refuses as the chief does, lest it waits for it.
-    second = strategies.Placement(tf.distribute.get_strategy(), 1, 2, "the second of two")
     other = Recipe("train", {"learning_rate": 0.5})
     with (
         pytest.raises(UserError, match="unfinished work of a run with other flags"),
-        train._folder(tmp_path / "model", other, second, overwrite=False),
+        unfinished_model(tmp_path / "model", other, chief=False, overwrite=False),
     ):
         pass
     # How often and where is no matter of what comes out.
