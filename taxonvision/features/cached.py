@@ -15,8 +15,6 @@ from taxonvision.features.shard_files import HEADER
 
 _FILES_MAPPED = 16_384
 """Linux lets a process map some 65,000 pieces of files."""
-_ROWS_AT_ONCE = 4096
-_MOST_FOR_MOMENTS = 200_000
 
 
 class CachedFeatures:
@@ -51,24 +49,6 @@ class CachedFeatures:
             here = order[start:end]
             features[here] = _mapped(self._paths[shards[here[0]]], self.dimension)[rows[here]]
         return features
-
-    def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each feature over all photographs, float32 [D] each.
-
-        Exact up to 200,000 photographs; of more, those of so many, evenly spaced.
-        """
-        count = min(len(self), _MOST_FOR_MOMENTS)
-        chosen = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
-        # Sums of differences from any one row: those of the values themselves would cancel out.
-        origin = self[chosen[:1]].astype(np.float64).sum(axis=0)
-        total, squares = np.zeros((2, self.dimension))
-        for start in range(0, count, _ROWS_AT_ONCE):
-            values = self[chosen[start : start + _ROWS_AT_ONCE]] - origin
-            total += values.sum(axis=0)
-            squares += np.square(values).sum(axis=0)
-        mean = total / max(count, 1)
-        deviation = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0))
-        return (mean + origin).astype(np.float32), deviation.astype(np.float32)
 
     def joined(self, other: CachedFeatures) -> CachedFeatures:
         """These features and, after them, those of others; ValueError for another dimension."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from taxonvision.features.rows import Rows
 from taxonvision.release.gate import NO_TAXON, Answers, judge
 from taxonvision.release.plan import Plan
-from taxonvision.release.scoring import Rows, best_taxa
+from taxonvision.release.scoring import best_taxa
 from taxonvision.release.verdict import Verdict
 from taxonvision.taxonomy.classes import TaxonClass, active_ids
 

@@ -9,10 +9,10 @@ discriminant analysis (Hastie, Tibshirani and Friedman, "The Elements of Statist
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from taxonvision.features.rows import Rows
 from taxonvision.progress import track
 
 _SAMPLE, _SAMPLE_OF_CLASS = 15_000, 32
@@ -28,14 +28,6 @@ _CHUNK = 8_192
 """Photographs whose features are read at once."""
 _LOGITS = 1 << 24
 """Logits that are held at once."""
-
-
-class Rows(Protocol):
-    """Features by row, in memory or on disk."""
-
-    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
-        """float32 [b, D] of the rows int64 [b]."""
-        ...
 
 
 def imprint(

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
+from taxonvision.features.rows import Rows
 from taxonvision.progress import track
 
 _NO_TAXON = 0  # taxon ids count from 1
 _PHOTOGRAPHS = 1024
 _CLASSES = 4096  # scored at once: 17 MB of logits, and no slower than all of them together
-
-
-class Rows(Protocol):
-    """Features of n photographs that are read piece by piece: an array, or files on a disk."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> np.ndarray:
-        """The features of some photographs [b, D]."""
-        ...
 
 
 def best_taxa(

@@ -140,6 +140,7 @@ def update(
                 f"{verdict.reason}; {out} stays as it was, the model and its report are in "
                 f"{place_of_it}, --force publishes"
             )
+        say(verdict.reason if verdict.passed else f"published by --force: {verdict.reason}")
         return dict(read_json(folder / "model.json"))
 
 
@@ -217,7 +218,6 @@ class _Making:
             )
         with self._timed("gate"):
             verdict = self._judge(fitted.head, features["test"])
-        say(verdict.reason)
         manifest = self._write(recipe, fitted, verdict, kept, trained_on)
         self._describe(manifest, verdict, kept)
         return verdict

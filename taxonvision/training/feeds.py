@@ -14,13 +14,12 @@ from taxonvision.catalog.examples import LabelledPhotos
 from taxonvision.dataset.balance import Sampling, sampled_rows
 from taxonvision.dataset.batches import Batches, evaluation_batches
 from taxonvision.dataset.order import Order, part_of
+from taxonvision.features.rows import Rows, moments
 from taxonvision.runtime.contract import Contract
 from taxonvision.training.strategies import Placement
 
 _FEATURES_VALIDATED = 1024
 """Features are validated so many at a time."""
-_FEATURES_SAMPLED, _FEATURES_READ = 200_000, 8192
-"""Features of so many photographs tell mean and deviation; so many are read at a time."""
 
 
 class Feed(Protocol):
@@ -80,15 +79,6 @@ class PhotographFeed:
         return self._batches.naming_faults()
 
 
-class Values(Protocol):
-    """Features of n photographs, in memory or on disk."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        """Those of some rows, an array of whole numbers [b] or a slice: float32 [b, D]."""
-
-
 @dataclass(frozen=True)
 class Features:
     """What a frozen backbone says of photographs.
@@ -99,9 +89,9 @@ class Features:
         views: of further, augmented looks at the same photographs.
     """
 
-    values: Values
+    values: Rows
     class_ids: np.ndarray
-    views: tuple[Values, ...] = ()
+    views: tuple[Rows, ...] = ()
 
     def __len__(self) -> int:
         return len(self.class_ids)
@@ -155,15 +145,3 @@ class FeatureFeed:
             at = np.flatnonzero(turn == view)
             seen[at] = values[numbers[at]]
         return tf.constant(seen)
-
-
-def moments(values: Values) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation float32 [D] of features, a part at a time.
-
-    Of more than some hundred thousand photographs an evenly spaced sample tells them.
-    """
-    rows = np.arange(0, len(values), max(1, len(values) // _FEATURES_SAMPLED))
-    parts = [rows[at : at + _FEATURES_READ] for at in range(0, len(rows), _FEATURES_READ)]
-    mean = sum(values[part].sum(axis=0, dtype=np.float64) for part in parts) / len(rows)
-    squares = sum(np.square(values[part] - mean).sum(axis=0) for part in parts) / len(rows)
-    return mean.astype(np.float32), np.sqrt(squares).astype(np.float32)

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonvision.features import cached
 from taxonvision.features.cached import CachedFeatures
 from taxonvision.features.shard_files import ShardFormat
 
@@ -42,29 +41,8 @@ def test_slices_are_taken_as_from_an_array(pieces, part):
     assert np.array_equal(features[part], values[part])
 
 
-def test_moments_are_those_of_all_rows(pieces):
-    features, values = pieces
-    mean, deviation = features.moments()
-    assert mean.dtype == deviation.dtype == np.float32
-    exact = values.astype(np.float64)
-    assert np.abs(mean - exact.mean(axis=0)).max() < 1e-4
-    assert np.abs(deviation - exact.std(axis=0)).max() < 1e-5
-
-
-@pytest.mark.parametrize("block", [1, 3])
-def test_moments_of_very_many_are_those_of_a_sample(pieces, monkeypatch, block):
-    features, values = pieces
-    monkeypatch.setattr(cached, "_MOST_FOR_MOMENTS", 4)
-    monkeypatch.setattr(cached, "_ROWS_AT_ONCE", block)
-    mean, deviation = features.moments()
-    sample = values[[0, 3, 6, 9]].astype(np.float64)
-    assert np.abs(mean - sample.mean(axis=0)).max() < 1e-4
-    assert np.abs(deviation - sample.std(axis=0)).max() < 1e-5
-
-
-def test_moments_of_nothing_are_zero(pieces):
+def test_nothing_may_be_joined(pieces):
     nothing = CachedFeatures([], np.empty(0, np.int32), np.empty(0, np.uint16), 3)
-    assert [each.tolist() for each in nothing.moments()] == [[0, 0, 0]] * 2
     assert pieces[0].joined(nothing)[:].tolist() == pieces[0][:].tolist()
 
 
