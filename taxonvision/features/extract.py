@@ -42,7 +42,7 @@ class FeatureExtractor:
         """Prepare to run it; converting it for LiteRT takes seconds.
 
         Args:
-            backbone: made in the scope of `strategy`.
+            backbone: `for_strategy` of it.
             contract: how photographs become its input.
             strategy: of `tf.distribute`; None for a single device.
             on_replicas: run by Keras on the devices of the strategy; None: where that is no CPU.
@@ -68,6 +68,19 @@ class FeatureExtractor:
         Raises UserError for a photograph that can no longer be read.
         """
         return map(self._run, self._contract.read_batches(sources, self.batch))
+
+
+def for_strategy(backbone: keras.Model, strategy: Any) -> keras.Model:
+    """The backbone, or a copy in the scope of the strategy where it runs on several devices.
+
+    All workers must call it at the same time.
+    """
+    if strategy is None or strategy.num_replicas_in_sync == 1 or not _accelerated(strategy):
+        return backbone
+    with strategy.scope():
+        copy = keras.models.clone_model(backbone)
+        copy.set_weights(backbone.get_weights())
+    return copy
 
 
 def _accelerated(strategy: Any) -> bool:

@@ -17,6 +17,7 @@ from taxonvision.dataset.stored import StoredPhotos
 from taxonvision.errors import UserError
 from taxonvision.features.cache import FeatureCache, Search
 from taxonvision.features.cached import CachedFeatures
+from taxonvision.features.extract import FeatureExtractor, for_strategy
 from taxonvision.features.reading import check_listed, known_contents, read_views
 from taxonvision.features.search import Wanted
 from taxonvision.features.space import FeatureSpace, weights_digest
@@ -26,8 +27,6 @@ from taxonvision.text import several
 
 if TYPE_CHECKING:
     import keras
-
-    from taxonvision.features.extract import FeatureExtractor
 
 _SHARD = 2048
 """Photographs in a shard: some seconds of a GPU, some ten of two cores."""
@@ -97,7 +96,8 @@ class FeatureStore:
             contract: how photographs become its input.
             shrunk_to: `Examples.shrunk_to` of what is going to be asked for.
             views: how many; the first is the contract's.
-            strategy: of `tf.distribute`, in whose scope the backbone was made; None: one device.
+            strategy: of `tf.distribute`, whose devices extract; all its workers open their store
+                at the same time. None: one device.
 
         Raises:
             UserError: the folder cannot be made.
@@ -105,6 +105,7 @@ class FeatureStore:
         """
         self.root, self.backbone, self.contract = root, backbone, contract
         self._strategy = strategy
+        self._network = for_strategy(backbone.model, strategy)
         self._extractor_built: FeatureExtractor | None = None
         self._asked: dict[int, _Asked] = {}
         self._shared = False
@@ -241,11 +242,7 @@ class FeatureStore:
 
     def _extractor(self) -> FeatureExtractor:
         if self._extractor_built is None:
-            from taxonvision.features.extract import FeatureExtractor
-
-            self._extractor_built = FeatureExtractor(
-                self.backbone.model, self.contract, self._strategy
-            )
+            self._extractor_built = FeatureExtractor(self._network, self.contract, self._strategy)
         return self._extractor_built
 
 

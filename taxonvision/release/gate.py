@@ -208,13 +208,13 @@ def _in_words(figures: Figures, loss: Interval, max_regression: float, *, strict
     low, high = _points(loss.low, max_regression), _points(loss.high, max_regression)
     change = _loss(figures)
     taxa = "1 taxon" if figures.taxa == 1 else f"{figures.taxa} taxa"
-    verb = "lose" if change >= 0 else "gain"
+    kind = "loss" if change >= 0 else "gain"
     return (
-        f"among the taxa that both releases know the old taxa {verb} {abs(change) / POINT:.2f} "
-        f"points of top-1, {figures.top1_before / POINT:.2f} % before and "
-        f"{figures.top1_after / POINT:.2f} % now ({several(figures.photographs, 'photograph')} of "
-        f"{taxa}, {figures.lost} lost, {figures.won} won): the loss is at least {low} and at most "
-        f"{high}, each with 95 % confidence, which is {judgement}"
+        f"old taxa among themselves: top-1 {figures.top1_before:.2%} before, "
+        f"{figures.top1_after:.2%} now, a {kind} of {abs(change) / POINT:.2f} points "
+        f"({several(figures.photographs, 'photograph')} of {taxa}, {figures.lost} lost, "
+        f"{figures.won} won); the loss, at least {low} and at most {high} points with 95% "
+        f"confidence each, is {judgement}"
     )
 
 

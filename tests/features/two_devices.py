@@ -32,12 +32,14 @@ def main():
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
     extract._KERAS_BATCH = 4
     pixels = np.random.default_rng(1).integers(0, 256, (8, 8, 8, 3), np.uint8)
-    expected = backbone()(pixels.astype(np.float32), training=False).numpy()
+    model = backbone()
+    expected = model(pixels.astype(np.float32), training=False).numpy()
+    extract._accelerated = lambda _: True
     used = []
     for strategy in (None, tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
-        with (strategy or tf.distribute.get_strategy()).scope():
-            model = backbone()
-        extractor = extract.FeatureExtractor(model, Contract(8), strategy, on_replicas=True)
+        network = extract.for_strategy(model, strategy)
+        assert (network is model) == (strategy is None)
+        extractor = extract.FeatureExtractor(network, Contract(8), strategy)
         used.append(extractor.batch)
         for count in range(1, extractor.batch + 1):
             features = extractor.of(pixels[:count])
@@ -47,7 +49,7 @@ def main():
     assert used == [4, 8]
     from taxonvision.features.space import weights_digest
 
-    print("OK", weights_digest(model) == weights_digest(backbone()))
+    print("OK", weights_digest(network) == weights_digest(model) == weights_digest(backbone()))
 
 
 if __name__ == "__main__":
