@@ -6,15 +6,45 @@ import shlex
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that was run.
+
+    Attributes:
+        seconds: from the start of its process to the end.
+        said: what it wrote to stderr.
+    """
+
+    seconds: float
+    said: str
 
 
 def taxonvision(*arguments: str) -> float:
     """Run a command as a process of its own, anew; returns its seconds."""
-    print(f"\n$ taxonvision {shlex.join(arguments)}", flush=True)
     start = time.perf_counter()
-    command = [sys.executable, "-m", "taxonvision", *arguments, "--overwrite"]
-    subprocess.run(command, check=True)
+    subprocess.run(_command(arguments), check=True)
     return time.perf_counter() - start
+
+
+def listen(*arguments: str) -> Ran:
+    """The same, for a command whose words are to be read."""
+    start, said = time.perf_counter(), []
+    command = _command(arguments)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr or ():
+            print(line, end="", file=sys.stderr, flush=True)
+            said.append(line)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Ran(time.perf_counter() - start, "".join(said))
+
+
+def _command(arguments: tuple[str, ...]) -> list[str]:
+    print(f"\n$ taxonvision {shlex.join(arguments)}", flush=True)
+    return [sys.executable, "-m", "taxonvision", *arguments, "--overwrite"]
 
 
 class Claims:

@@ -57,10 +57,10 @@ class Release:
     """
 
     name: str
-    version: int
+    version: str
     made_on: date
     parent_name: str
-    parent_version: int
+    parent_version: str
     fingerprint: str
     backbone: str
     differences: Differences

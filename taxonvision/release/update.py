@@ -22,6 +22,8 @@ from taxonvision.catalog.examples import Examples
 from taxonvision.dataset.stored import stored_photos
 from taxonvision.errors import GateRefusedError, UserError
 from taxonvision.features.cache import default_cache
+from taxonvision.features.cached import CachedFeatures
+from taxonvision.features.rows import Rows
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.backbones import Backbone
 from taxonvision.models.classifier import assemble, take_apart
@@ -374,5 +376,10 @@ def _with_replayed(train: Features, kept: Kept) -> Features:
     """The features to train on, and those of old photographs that are replayed, in every view."""
     if kept.features is None:
         return train
-    values, *views = (look.joined(kept.features) for look in (train.values, *train.views))
+    values, *views = (_joined(look, kept.features) for look in (train.values, *train.views))
     return Features(values, np.concatenate([train.class_ids, kept.class_ids]), tuple(views))
+
+
+def _joined(listed: Rows, replayed: CachedFeatures) -> Rows:
+    assert isinstance(listed, CachedFeatures)  # as all that the store gives
+    return listed.joined(replayed)

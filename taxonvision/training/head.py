@@ -109,9 +109,10 @@ def fit_active(
     train, held_out = (replace(f, class_ids=column[f.class_ids]) for f in (train, held_out))
     fitted = [replace(classes[number], class_id=at) for at, number in enumerate(active.tolist())]
     counts = seen_counts(train.class_ids, len(fitted), options.sampling)
-    teacher = guard and Teacher(
-        guard.head.kernel, guard.head.bias, column[guard.class_ids], guard.weight
-    )
+    teacher = None
+    if guard is not None:
+        columns = column[guard.class_ids]
+        teacher = Teacher(guard.head.kernel, guard.head.bias, columns, guard.weight)
     loss = make_loss(options.loss, counts, fitted, taxonomy, teacher)
     if options.loss.tree_smoothing:
         say(f"a photograph's own class keeps {loss.kept:.0%} of its target, its kin the rest")

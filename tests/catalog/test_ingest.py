@@ -99,7 +99,8 @@ def small(root):
 def test_the_files_of_a_catalog(small, out):
     make(small, out)
     assert names(out) == [
-        "catalog.json", "changes.csv", "classes.csv", "eligibility.csv", "names.csv", "near_duplicates.csv",
+        "catalog.json", "changes.csv", "classes.csv", "eligibility.csv", "names.csv",
+        "near_duplicates.csv",
         "photos.parquet", "rejects.csv", "taxonomy.csv",
     ]  # fmt: skip
     assert names(out.parent) == ["catalog", "photos"]

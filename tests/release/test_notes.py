@@ -81,10 +81,10 @@ def make_release(new: int, name=lambda i: f"Novus taxon{i}", **changed) -> Relea
     return replace(
         Release(
             name="butterflies",
-            version=2,
+            version="2",
             made_on=datetime.date(2026, 11, 20),
             parent_name="butterflies",
-            parent_version=1,
+            parent_version="1",
             fingerprint="0123456789abcdef" * 4,
             backbone="efficientnet_lite0",
             differences=Differences(added=added),
