@@ -182,11 +182,14 @@ class FeatureStore:
         del self._asked[id(photos)]  # where they lie is all that is needed from now on
         return tuple(search.features() for search in asked.searches)
 
-    def known(self, contents: np.ndarray) -> np.ndarray:
-        """Which photographs with keys uint64 [n, 2] are in the cache in all views, bool [n]."""
+    def known(self, contents: np.ndarray, view: int | None = None) -> np.ndarray:
+        """Which photographs with keys uint64 [n, 2] are in the cache, bool [n].
+
+        In one view, or in all of them where None is named.
+        """
         wanted = Wanted(contents)
         known = ~unknown(contents)
-        for cache in self._caches:
+        for cache in self._caches if view is None else [self._caches[view]]:
             search = cache.search(wanted)
             search.look()
             known &= ~search.missing[wanted.number]

@@ -90,6 +90,9 @@ def keep_old_taxa(
     lacking = _lacking(
         int(away.sum()), set(old.values()) - set(np.unique(listed.class_ids).tolist())
     )
+    if not lacking and old and not known.any():
+        sentence = "all old taxa have photographs in the catalog; the parent does not say whether "
+        return Kept(NONE, f"{sentence}those are all that it was trained on")
     if not lacking:
         return Kept(NONE, "all photographs of old taxa are at hand")
     if options.how == NONE:
@@ -97,7 +100,7 @@ def keep_old_taxa(
     if options.how == DISTILL:
         return Kept(DISTILL, f"{lacking}: the parent's opinion is held on to")
     usable = np.flatnonzero(away & ~among(trained_on.contents, listed.held_out))
-    usable = usable[store.known(trained_on.contents[usable])]
+    usable = usable[store.known(trained_on.contents[usable], view=0)]
     # Sorted by taxon, and within a taxon in the order of a hash.
     taxa = trained_on.taxon_ids[usable]
     usable = usable[np.arange(len(taxa)) - np.searchsorted(taxa, taxa) < options.replay_photos]
@@ -110,9 +113,10 @@ def keep_old_taxa(
         sentence = f"{lacking}, nor are features of them kept: the parent's opinion is held on to"
         return Kept(DISTILL, sentence)
     class_ids = np.array([old[t] for t in trained_on.taxon_ids[usable].tolist()], np.int32)
+    taxa_replayed = len(np.unique(class_ids))
     sentence = (
         f"{lacking}: kept features of {several(len(usable), 'old photograph')} of "
-        f"{len(np.unique(class_ids))} taxa are replayed"
+        f"{taxa_replayed} {'taxon' if taxa_replayed == 1 else 'taxa'} are replayed"
     )
     return Kept(REPLAY, sentence, store.of(trained_on.contents[usable]), class_ids)
 
@@ -123,5 +127,5 @@ def _lacking(photographs: int, taxa: Collection[int]) -> str:
         of_old = "old taxon has" if len(taxa) == 1 else "old taxa have"
         return f"{len(taxa)} {of_old} no photographs to train on in the catalog"
     if photographs:
-        return f"{several(photographs, 'photograph')} of old taxa or more are not in the catalog"
+        return f"{photographs} or more photographs of old taxa are not in the catalog"
     return ""
