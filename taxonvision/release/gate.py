@@ -26,7 +26,14 @@ from taxonvision.evaluation.intervals import (
     paired_difference,
     share,
 )
-from taxonvision.release.verdict import Figures, NewTaxa, OldTaxon, Taken, Verdict
+from taxonvision.release.verdict import (
+    Figures,
+    NewTaxa,
+    NewTaxon,
+    OldTaxon,
+    Taken,
+    Verdict,
+)
 from taxonvision.text import several
 
 POINT = 0.01
@@ -181,13 +188,17 @@ def _by_taxon(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> list[
 
 
 def _new_taxa(new: Answers) -> NewTaxa:
-    photographs, right = len(new.truth), int((new.after_all == new.truth).sum())
+    named = new.after_all == new.truth
+    photographs, right = len(named), int(named.sum())
+    taxa, inverse = np.unique(new.truth, return_inverse=True)
+    counts = (np.bincount(inverse[of], minlength=len(taxa)) for of in (slice(None), named))
+    rows = zip(taxa.tolist(), *(count.tolist() for count in counts), strict=True)
     return NewTaxa(
         photographs=photographs,
-        taxa=len(np.unique(new.truth)),
         right=right,
         top1=right / photographs if photographs else None,
         top1_interval=share(right, photographs) if photographs else None,
+        by_taxon=[NewTaxon(*row) for row in rows],
     )
 
 

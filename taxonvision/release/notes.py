@@ -59,6 +59,10 @@ def _values(release: Release) -> dict[str, Any]:
         "label": label,
         "new": new,
         "known": len(known),
+        "homes": bool(places and places.located),
+        "tested": {each.taxon_id: each for each in release.verdict.new_taxa.by_taxon}
+        if release.verdict
+        else {},
         "grouping": group(new, release.taxonomy),
         "places": places,
         "map": draw_map(places.dots) if places and places.dots else None,

@@ -247,7 +247,7 @@ class _Making:
         """Refit the head, or imprint the rows of new taxa."""
         options, plan = self._options, self._plan
         if options.head is None:
-            old = np.array([n for n in plan.active.values() if n not in set(grown.new.tolist())])
+            old = np.setdiff1d(np.array(list(plan.active.values()), np.int64), grown.new)
             return _Fitted(
                 Head(
                     *imprint(

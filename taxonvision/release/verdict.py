@@ -61,14 +61,28 @@ class OldTaxon:
 
 
 @dataclass(frozen=True)
+class NewTaxon:
+    """How many test photographs of a new taxon are named right, among all taxa."""
+
+    taxon_id: int
+    photographs: int
+    right: int
+
+
+@dataclass(frozen=True)
 class NewTaxa:
     """Photographs of taxa that only the new release knows, named among all; None without any."""
 
     photographs: int
-    taxa: int
     right: int
     top1: float | None
     top1_interval: Interval | None
+    by_taxon: Sequence[NewTaxon]
+
+    @property
+    def taxa(self) -> int:
+        """How many of them have photographs."""
+        return len(self.by_taxon)
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,8 @@ class Verdict:
         """Plain values; with `taxonomy`, `old_name`, `new_name` and `name` beside the ids."""
         value = asdict(self)
         value["taken"] = [_named(row, taxonomy) for row in value["taken"]]
-        value["by_taxon"] = [_named(row, taxonomy) for row in value["by_taxon"]]
+        for part in (value, value["new_taxa"]):
+            part["by_taxon"] = [_named(row, taxonomy) for row in part["by_taxon"]]
         return value
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from taxonvision.evaluation.intervals import Interval
 from taxonvision.release.gate import NO_TAXON, POINT, Answers, judge
-from taxonvision.release.verdict import NewTaxa, OldTaxon, Taken
+from taxonvision.release.verdict import NewTaxa, NewTaxon, OldTaxon, Taken
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
 KNOWN_BEFORE = [1, 2, 3, 4]
@@ -72,7 +72,9 @@ def test_by_hand():
     assert (everyone.top1_before, everyone.top1_after) == (5 / 7, 2 / 7)
     assert verdict.taken == [Taken(1, 10, 2), Taken(2, 11, 1)]
     assert verdict.by_taxon == [OldTaxon(1, 4, 4, 3), OldTaxon(3, 1, 0, 0), OldTaxon(2, 2, 1, 2)]
-    assert verdict.new_taxa == NewTaxa(2, 2, 1, 0.5, verdict.new_taxa.top1_interval)
+    assert verdict.new_taxa == NewTaxa(
+        2, 1, 0.5, verdict.new_taxa.top1_interval, [NewTaxon(10, 1, 1), NewTaxon(11, 1, 0)]
+    )
     assert verdict.new_taxa.top1_interval.low == pytest.approx(0.0945, abs=1e-4)
     assert (verdict.judged, verdict.passed, verdict.loss) == (True, True, 0)
 
@@ -152,7 +154,7 @@ def test_no_new_taxa():
     verdict = judge(answers, np.array([1, 2]), np.array([1, 2]))
     assert verdict.shared == verdict.everyone
     assert verdict.taken == []
-    assert verdict.new_taxa == NewTaxa(0, 0, 0, None, None)
+    assert verdict.new_taxa == NewTaxa(0, 0, None, None, [])
 
 
 def test_no_taxon_is_never_right_and_never_known():

@@ -196,9 +196,9 @@ def test_both_tell_the_same_of_new_taxa(release, tmp_path):
     markdown, page = written(tmp_path, release)
     assert "4 taxa that the release before did not know, by family." in markdown
     assert "+4new taxa6 taxa known now" in page.text.replace("> ", "")
-    assert row(markdown, "*Novus taxon0*") == ["*Novus taxon0*", "7", "Austria, Kenya"]
-    assert row(markdown, "*Novus taxon2*") == ["*Novus taxon2*", "5", "Japan"]
-    assert row(markdown, "*Novus taxon3*") == ["*Novus taxon3*", "4", ""]
+    assert row(markdown, "*Novus taxon0*") == ["*Novus taxon0*", "7", "3 of 4", "Austria, Kenya"]
+    assert row(markdown, "*Novus taxon2*") == ["*Novus taxon2*", "5", "–", "Japan"]
+    assert row(markdown, "*Novus taxon3*") == ["*Novus taxon3*", "4", "–", ""]
     for each in release.differences.added:
         assert each.name in page.text
     assert "### Whites (Pieridae): 1" in markdown
