@@ -127,11 +127,15 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Trained:
-    """What a run ends with: a model from photographs to probabilities, and how it came about."""
+    """What a run ends with: a model from photographs to probabilities, and how it came about.
+
+    `contents` are the keys uint64 [n, 2] of those it was trained on, zeros where unknown.
+    """
 
     model: keras.Model
     backbone: Backbone
     outcome: Outcome
+    contents: np.ndarray
     cache: Mapping[str, Any] | None = None
 
 
@@ -164,7 +168,7 @@ def _train(run: _Run, recipe: Recipe) -> None:
             "cache": trained.cache,
             "metrics": {name: value for name, value in outcome.kept.items() if name != "trained"},
         },
-        trained_on=TrainedOn.of(_taxa_of(run), run.photos.contents),
+        trained_on=TrainedOn.of(_taxa_of(run), trained.contents),
     )
 
 
@@ -200,7 +204,7 @@ def _head(run: _Run) -> _Trained | None:
     )
     retired = retired_ids(examples.classes)
     model = assemble(backbone.model, head.kernel, head.bias, retired)
-    return _Trained(model, backbone, outcome, store.as_json())
+    return _Trained(model, backbone, outcome, photos["train"].contents, store.as_json())
 
 
 def _network(run: _Run) -> _Trained | None:
@@ -242,7 +246,7 @@ def _network(run: _Run) -> _Trained | None:
     if not placement.chief:
         return None
     model = network.finished(retired_ids(examples.classes))
-    return _Trained(model, network.backbone, outcome)
+    return _Trained(model, network.backbone, outcome, stored.contents)
 
 
 def _taxa_of(run: _Run) -> np.ndarray:
