@@ -107,5 +107,5 @@ def test_what_is_no_backbone_with_a_head(backbone, kind):
     else:
         inputs = keras.Input((4,))
         model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(inputs))
-    with pytest.raises(ValueError, match="no backbone with a head|No such layer"):
+    with pytest.raises(ValueError, match=r"no backbone with a head|No such layer"):
         take_apart(model)
