@@ -17,6 +17,9 @@ from taxonvision.catalog.sources.folder import FolderOptions, stage_folder
 from taxonvision.storage import Recipe
 from taxonvision.tables import write_csv
 from taxonvision.taxonomy.changes import COLUMNS, NO_CHANGES, read_changes
+from taxonvision.taxonomy.classes import TaxonClass
+from taxonvision.taxonomy.names import Names
+from taxonvision.taxonomy.tree import Taxonomy
 
 IO, URTICAE, RAPAE, NAPI, ATALANTA, CARDUI = OLD_AND_NEW = (3, 4, 5, 6, 8, 9)
 OLD, NEW = OLD_AND_NEW[:4], OLD_AND_NEW[4:]
@@ -42,6 +45,17 @@ def photograph(taxon_id: int, number: int) -> bytes:
     with io.BytesIO() as file:
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "png")
         return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model or a catalog, as far as a plan looks at it."""
+
+    classes: list[TaxonClass]
+    taxonomy: Taxonomy
+    names: Names = field(default_factory=dict)
+    manifest: dict = field(default_factory=lambda: {"version": "1"})
+    folder: Path = Path("next")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from taxonvision.release.answers import judge_heads
 from taxonvision.release.grow import Grown, grow_head
 from taxonvision.release.imprint import imprint
 from taxonvision.release.keep import DISTILL, KeepOptions, Kept, Listed, keep_old_taxa
+from taxonvision.release.lineage import read_lineage
 from taxonvision.release.notes import write_release_notes
 from taxonvision.release.plan import Plan, plan_release
 from taxonvision.release.record import PhotographCounts, Release
@@ -115,6 +116,7 @@ def update(
         GateRefusedError: old taxa fare worse than is let pass; what was made is in `OUT.refused`.
         RequeueError: told to stop.
     """
+    read_lineage(parent.folder)  # what is damaged in it would be handed on
     plan = plan_release(parent, examples, changes)
     if not examples.manifest["counts"]["train"]:
         raise UserError(f"{examples.folder} has no photographs in the split train to learn from")

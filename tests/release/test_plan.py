@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +16,7 @@ from meadow import (
     OLD_AND_NEW,
     RAPAE,
     URTICAE,
+    Listed,
     of_taxa,
     write_changes_table,
 )
@@ -26,19 +26,7 @@ from taxonvision.errors import UserError
 from taxonvision.release.plan import Plan, plan_release
 from taxonvision.taxonomy.changes import NO_CHANGES, Change, Changes, read_changes
 from taxonvision.taxonomy.classes import TaxonClass
-from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A model or a catalog, as far as a plan looks at it."""
-
-    classes: list[TaxonClass]
-    taxonomy: Taxonomy
-    names: Names = field(default_factory=dict)
-    manifest: dict = field(default_factory=lambda: {"version": "1"})
-    folder: Path = Path("next")
 
 
 def tree_of(taxon_ids):
