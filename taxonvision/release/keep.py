@@ -31,7 +31,7 @@ class KeepOptions:
 
     how: str = AUTO
     replay_photos: int = 20
-    weight: float = 1.0
+    weight: float = 10.0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from taxonvision.catalog.catalog import Catalog
 from taxonvision.catalog.examples import Examples
 from taxonvision.dataset.stored import stored_photos
 from taxonvision.errors import GateRefusedError, UserError
@@ -290,13 +291,8 @@ class _Making:
         self, recipe: Recipe, fitted: _Fitted, verdict: Verdict, kept: Kept, trained_on: TrainedOn
     ) -> Mapping[str, Any]:
         """Write the model; returns its manifest."""
-        parent, plan, options, train = (
-            self._parent,
-            self._plan,
-            self._options,
-            self._photos["train"],
-        )
-        head = fitted.head
+        parent, plan, options = self._parent, self._plan, self._options
+        head, train = fitted.head, self._photos["train"]
         model = assemble(self._backbone.model, head.kernel, head.bias, retired_ids(plan.classes))
         taxa = plan.taxon_ids[plan.class_ids[train.class_ids]]
         found = verdict.as_json(plan.taxonomy)
@@ -363,7 +359,7 @@ class _Making:
                 seconds=self._seconds,
                 devices=replicas if gpus else cores(),
                 device="GPU" if gpus else "CPU core",
-                catalog=self._examples.folder,
+                catalog=self._examples.folder if isinstance(self._examples, Catalog) else None,
             ),
         )
 
