@@ -28,7 +28,7 @@ from taxonvision.features.rows import Rows
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.backbones import Backbone
 from taxonvision.models.classifier import assemble, take_apart
-from taxonvision.models.directory import Lineage, Model, release_of, write_model
+from taxonvision.models.directory import Lineage, Model, is_model, release_of, write_model
 from taxonvision.models.trained_on import TrainedOn, among, read_trained_on
 from taxonvision.parallel import cores
 from taxonvision.progress import say
@@ -121,6 +121,12 @@ def update(
     plan = plan_release(parent, examples, changes)
     if not examples.manifest["counts"]["train"]:
         raise UserError(f"{examples.folder} has no photographs in the split train to learn from")
+    refused = out.with_name(out.name + REFUSED)
+    if refused.exists() and not is_model(refused):
+        raise UserError(
+            f"{refused}, where the release would go if it was refused, is something else; "
+            "choose another --out, or move it"
+        )
     placement = place(options.strategy, options.tpu)
     if placement.chief:
         say(placement.reason)
