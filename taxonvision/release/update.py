@@ -121,7 +121,7 @@ def update(
     plan = plan_release(parent, examples, changes)
     if not examples.manifest["counts"]["train"]:
         raise UserError(f"{examples.folder} has no photographs in the split train to learn from")
-    refused = out.with_name(out.name + REFUSED)
+    refused = Path(f"{out}{REFUSED}")
     if refused.exists() and not is_model(refused):
         raise UserError(
             f"{refused}, where the release would go if it was refused, is something else; "

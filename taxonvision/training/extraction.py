@@ -25,7 +25,7 @@ def extract(
 ) -> list[Filled]:
     """Fill the cache with the features of the photographs of some splits; waits for all workers.
 
-    Returns what this worker had to do for each.
+    Returns what all workers together had to do for each.
 
     Raises RequeueError when one of them was told to stop, UserError for a photograph that cannot be
     used.
@@ -44,7 +44,13 @@ def extract(
         filled.append(done)
     if from_all(placement, int(len(filled) < len(photos))):
         raise RequeueError("the features are not complete, exiting with 85 to be requeued")
-    return filled
+    return [_of_all(placement, each) for each in filled]
+
+
+def _of_all(placement: Placement, filled: Filled) -> Filled:
+    """Sums over the workers; each of them finds the damage that it comes across."""
+    known, extracted = (from_all(placement, n) for n in (filled.known, filled.extracted))
+    return Filled(known, extracted, filled.damaged)
 
 
 def features_of(store: FeatureStore, photos: StoredPhotos) -> Features:
