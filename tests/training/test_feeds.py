@@ -83,3 +83,47 @@ def test_mean_and_deviation_are_of_what_is_trained_on():
     some = feed(10, held_out=50)
     np.testing.assert_allclose(some.mean, [4.5, 7])
     np.testing.assert_allclose(some.deviation, [np.arange(10).std(), 0])
+
+
+def with_views(count, views, seed=0, batch_size=3):
+    """Each look tells its number in the second feature."""
+    plain = numbered(count)
+    looks = [plain.values * [1, 0] + [0, view] for view in range(views)]
+    values, *others = (look.astype(np.float32) for look in looks)
+    train = Features(values, plain.class_ids, tuple(others))
+    return FeatureFeed(train, numbered(0), batch_size, Sampling(), seed)
+
+
+def looks(feed, epochs):
+    """By epoch, which view of each photograph is seen."""
+    rows = np.concatenate([inputs.numpy() for inputs, _ in feed.training(0, 0, epochs)])
+    rows = rows.astype(int).reshape(epochs, -1, 2)
+    return [dict(epoch.tolist()) for epoch in rows]
+
+
+@pytest.mark.parametrize("views", [2, 3])
+def test_a_photograph_is_seen_in_all_its_views_in_turn(views):
+    seen = looks(with_views(9, views), 2 * views)
+    for number in range(9):
+        turns = [epoch[number] for epoch in seen]
+        assert sorted(turns[:views]) == list(range(views))
+        assert turns[views:] == turns[:views]
+    # Every epoch has views of all kinds.
+    assert {frozenset(epoch.values()) for epoch in seen} == {frozenset(range(views))}
+
+
+def test_views_change_nothing_of_the_order_and_go_on_anywhere():
+    some = with_views(9, 3)
+    assert [list(epoch) for epoch in looks(some, 2)] == [
+        list(e) for e in looks(with_views(9, 1), 2)
+    ]
+    assert looks(some, 4) == looks(with_views(9, 3), 4)
+    whole = [inputs.numpy().tolist() for inputs, _ in some.training(0, 0, 3)]
+    later = [inputs.numpy().tolist() for inputs, _ in some.training(1, 2, 2)]
+    assert later == whole[5:]
+
+
+def test_labels_belong_to_their_views():
+    for inputs, labels in with_views(10, 3).training(0, 0, 3):
+        assert labels.numpy().tolist() == [int(row) % 3 for row in inputs.numpy()[:, 0]]
+        assert inputs.dtype == "float32"

@@ -14,7 +14,7 @@ load_keras()
 
 import tensorflow as tf  # noqa: E402
 
-from taxonvision.training.losses import LossOptions, make_loss  # noqa: E402
+from taxonvision.training.losses import LossOptions, Teacher, make_loss  # noqa: E402
 
 # Two genera; the fourth class is retired.
 TREE = Taxonomy(
@@ -149,3 +149,60 @@ def test_counts_that_do_not_fit():
         make_loss(LossOptions(), COUNTS[:3], CLASSES, TREE)
     with pytest.raises(ValueError, match="no photograph"):
         make_loss(LossOptions(logit_adjustment=1.0), 0 * COUNTS, CLASSES, TREE)
+
+
+def teacher_of(columns, weight=1.0, temperature=2.0, seed=0):
+    """A teacher of two features, and its kernel and bias."""
+    rng = np.random.default_rng(seed)
+    kernel = rng.normal(size=(2, len(columns))).astype(np.float32)
+    bias = rng.normal(size=len(columns)).astype(np.float32)
+    return Teacher(kernel, bias, np.array(columns), weight, temperature), kernel, bias
+
+
+INPUTS = np.array([[1, -1], [0.5, 2]], np.float32)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
+def test_a_teacher_tells_the_divergence_of_the_classes_that_it_knows(temperature):
+    teacher, kernel, bias = teacher_of([0, 2], weight=0.5, temperature=temperature)
+    earlier = log_softmax((INPUTS @ kernel + bias) / temperature, axis=1)
+    now = log_softmax(LOGITS[:, [0, 2]] / temperature, axis=1)
+    expected = 0.5 * temperature**2 * (np.exp(earlier) * (earlier - now)).sum(axis=1)
+    found = teacher(INPUTS, LOGITS)
+    np.testing.assert_allclose(found, expected, 1e-5)
+    assert (found.numpy() > 0).all()
+
+
+def test_a_teacher_has_nothing_to_say_against_its_own_opinion():
+    teacher, kernel, bias = teacher_of([3, 1])
+    logits = np.full((2, 4), 9, np.float32)  # of classes that it does not know
+    logits[:, [3, 1]] = INPUTS @ kernel + bias + 7  # and however high all are
+    np.testing.assert_allclose(teacher(INPUTS, logits), [0, 0], atol=1e-5)
+
+
+def test_a_teacher_is_heard_beside_the_targets():
+    teacher, _, _ = teacher_of([0, 1])
+    for options in ALL:
+        alone = make_loss(options, COUNTS, CLASSES, TREE)
+        taught = make_loss(options, COUNTS, CLASSES, TREE, teacher)
+        expected = alone(TARGETS, LOGITS) + teacher(INPUTS, LOGITS)  # of logits not adjusted
+        np.testing.assert_allclose(taught(TARGETS, LOGITS, INPUTS), expected, 1e-5)
+        assert taught.kept == alone.kept
+
+
+def test_a_graph_hears_the_teacher_too():
+    teacher, _, _ = teacher_of([0, 1])
+    loss = make_loss(LossOptions(), COUNTS, CLASSES, TREE, teacher)
+    graph = tf.function(loss)
+    np.testing.assert_allclose(graph(TARGETS, LOGITS, INPUTS), loss(TARGETS, LOGITS, INPUTS), 1e-5)
+
+
+def test_a_teacher_does_not_learn():
+    teacher, _, _ = teacher_of([0, 1])
+    logits = tf.constant(LOGITS)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = teacher(INPUTS, logits)
+    assert tape.watched_variables() == ()
+    gradient = tape.gradient(loss, logits)
+    assert (np.asarray(gradient)[:, 2:] == 0).all()  # what it does not know is left alone
