@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,7 @@ _TAXA = flags.DEFINE_integer("taxa", 60_000, "classes of the head", lower_bound=
 _OLD_TAXA = flags.DEFINE_integer("old_taxa", 55_000, "those of the earlier head", lower_bound=1)
 _FEATURES = flags.DEFINE_integer("features", 1280, "numbers a photograph", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch", 1024, "photographs a step", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 8, "steps an epoch", lower_bound=2)
+_STEPS = flags.DEFINE_integer("steps", 8, "steps an epoch", lower_bound=3)
 _WORKDIR = flags.DEFINE_string("workdir", None, "where to work; by default a temporary folder")
 _CHILD = flags.DEFINE_string("child", None, "for the script's own processes")
 _EPOCHS = 2
@@ -105,7 +106,8 @@ def main(argv: list[str]) -> int:
         print(
             f"{name:8} {row['step']:.3f} s a step (from {row['fastest']:.3f} to "
             f"{row['slowest']:.3f}), {row['step'] / peer['step']:.2f} of Keras's; "
-            f"peak {row['peak']:.2f} GB, {row['peak'] / peer['peak']:.2f} of Keras's"
+            f"{row['cpu']:.2f} CPU s a step, {row['cpu'] / peer['cpu']:.2f}; "
+            f"peak {row['peak']:.2f} GB, {row['peak'] / peer['peak']:.2f}"
         )
     feed = found["fit"]["feed"]
     print(f"of a step of `fit`, {1e3 * feed:.1f} ms go into reading the batch")
@@ -137,12 +139,20 @@ def _in_process(name: str, work: Path) -> dict[str, float]:
     return dict(json.loads(ran.stdout.splitlines()[-1]))
 
 
+_Moment = tuple[float, float]
+"""Seconds of the clock, and of all cores."""
+
+
+def _now() -> _Moment:
+    return time.perf_counter(), time.process_time()
+
+
 class _MappedRows:
     """Features float16 in a memory-mapped file; notes when it is asked for a batch."""
 
     def __init__(self, path: Path) -> None:
         self._values = np.load(path, mmap_mode="r")
-        self.asked_at: list[float] = []
+        self.asked_at: list[_Moment] = []
 
     def __len__(self) -> int:
         return len(self._values)
@@ -150,7 +160,7 @@ class _MappedRows:
     def __getitem__(self, rows: Any) -> np.ndarray:
         values = self._values[rows].astype(np.float32)
         if len(values) == _BATCH.value:
-            self.asked_at.append(time.perf_counter())
+            self.asked_at.append(_now())
         return values
 
 
@@ -192,6 +202,8 @@ def _refit(work: Path, *, guarded: bool) -> dict[str, float]:
     options = HeadOptions(
         FitOptions(parse_stages("head", _EPOCHS)), LossOptions(), sampling, _BATCH.value, 0
     )
+    folder = work / ("guarded" if guarded else "fit")
+    shutil.rmtree(folder, ignore_errors=True)  # or it would go on from the last checkpoint
     start, guard = Head.zeros(_FEATURES.value, _TAXA.value), None
     if guarded:
         # An update holds the parent's head, the grown one and a copy of the old rows of it.
@@ -203,8 +215,7 @@ def _refit(work: Path, *, guarded: bool) -> dict[str, float]:
         start.kernel[:, :known] = parent.kernel
         guard = Guard(Head(start.kernel[:, :known].copy(), parent.bias), np.arange(known), 1.0)
     head, outcome = fit_active(
-        start, classes, Taxonomy([]), train, held_out, options, Notice(),
-        work / ("guarded" if guarded else "fit"), guard,
+        start, classes, Taxonomy([]), train, held_out, options, Notice(), folder, guard
     )  # fmt: skip
     assert np.isfinite(head.kernel).all() and len(outcome.history) == _EPOCHS
     found = _timings(rows["train"].asked_at)
@@ -234,9 +245,9 @@ def _keras(work: Path) -> dict[str, float]:
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    times: list[float] = []
+    times: list[_Moment] = []
     watch = keras.callbacks.LambdaCallback(
-        on_train_batch_begin=lambda batch, logs: times.append(time.perf_counter())
+        on_train_batch_begin=lambda batch, logs: times.append(_now())
     )
     model.fit(
         feed.training(0, 0, _EPOCHS), epochs=_EPOCHS, steps_per_epoch=_STEPS.value, verbose=0,
@@ -252,18 +263,22 @@ _CHILDREN: dict[str, Callable[[Path], dict[str, float]]] = {
 }
 
 
-def _timings(starts: list[float]) -> dict[str, float]:
-    """Of steps that began at these times, and the process's peak of memory in GB.
+def _timings(starts: list[_Moment]) -> dict[str, float]:
+    """Of steps that began at these moments, and the process's peak of memory in GB.
 
     The first steps of an epoch are left out: they trace, wait for the first batch or follow a
     validation and a checkpoint.
     """
     assert len(starts) == _EPOCHS * _STEPS.value
-    steps = np.diff(np.reshape(starts, (_EPOCHS, _STEPS.value)), axis=1)[:, 1:]
+    clock, cores = (
+        np.diff(np.reshape(times, (_EPOCHS, _STEPS.value)), axis=1)[:, 1:]
+        for times in np.transpose(starts)
+    )
     return {
-        "step": float(np.median(steps)),
-        "fastest": float(steps.min()),
-        "slowest": float(steps.max()),
+        "step": float(np.median(clock)),
+        "fastest": float(clock.min()),
+        "slowest": float(clock.max()),
+        "cpu": float(np.median(cores)),
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
     }
 

@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     data = Path(_DATA.value).absolute()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(_WORKDIR.value or temporary).absolute()
-        for name in ("cache", "anew", "again", "chain"):
+        for name in ("cache", "anew1", "anew2", "chain"):
             shutil.rmtree(work / name, ignore_errors=True)
         rows = _rows(data)
         classes = sorted({row["class"] for row in rows})
@@ -67,9 +67,9 @@ def main(argv: list[str]) -> int:
         base80 = _ingest(data, work / "base80", _of(rows, old))
         all100 = _ingest(data, work / "all100", rows)
         _train(base80, work / "base", work / "cache")
-        seconds = {"nothing cached": _update(work, "next", work / "anew").seconds}
+        seconds = {"nothing cached": _update(work, "next", work / "anew1").seconds}
         epoch, recipe = _usual_recipe(data, work / "recipe", rows)
-        seconds["nothing cached, after the recipe"] = _update(work, "again", work / "again").seconds
+        seconds["nothing cached, after the recipe"] = _update(work, "again", work / "anew2").seconds
         seconds["cache of the base"] = _update(work, "cached", work / "cache").seconds
         _train(all100, work / "afresh", work / "cache")
         taxa = {each.taxon_id for each in read_classes(work / "base/classes.csv")}
