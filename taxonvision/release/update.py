@@ -33,7 +33,7 @@ from taxonvision.models.trained_on import TrainedOn, among, read_trained_on
 from taxonvision.parallel import cores
 from taxonvision.progress import say
 from taxonvision.release.answers import judge_heads
-from taxonvision.release.grow import Grown, grow_head
+from taxonvision.release.grow import NEW, SPLIT, Grown, grow_head
 from taxonvision.release.imprint import imprint
 from taxonvision.release.keep import DISTILL, KeepOptions, Kept, Listed, keep_old_taxa
 from taxonvision.release.lineage import read_lineage
@@ -44,6 +44,7 @@ from taxonvision.release.verdict import Verdict
 from taxonvision.storage import Recipe, read_json, set_aside, write_json
 from taxonvision.taxonomy.changes import Changes
 from taxonvision.taxonomy.classes import retired_ids
+from taxonvision.text import several
 from taxonvision.training.extraction import extract, features_of, with_contents
 from taxonvision.training.feeds import Features
 from taxonvision.training.head import Guard, Head, HeadOptions, fit_active
@@ -121,6 +122,10 @@ def update(
     plan = plan_release(parent, examples, changes)
     if not examples.manifest["counts"]["train"]:
         raise UserError(f"{examples.folder} has no photographs in the split train to learn from")
+    if options.head and options.head.fit.early_stopping and not examples.manifest["counts"]["val"]:
+        raise UserError(
+            f"{examples.folder} has no photographs in the split val, which --early_stopping needs"
+        )
     refused = Path(f"{out}{REFUSED}")
     if refused.exists() and not is_model(refused):
         raise UserError(
@@ -215,6 +220,7 @@ class _Making:
         trained_on = read_trained_on(self._parent.folder) or TrainedOn.nothing()
         kept = self._keep(trained_on.as_of(plan.changes.current), features["train"])
         say(kept.reason)
+        self._warn_of_unlearned(features["train"])
         grown = grow_head(
             self._before.kernel,
             self._before.bias,
@@ -238,6 +244,16 @@ class _Making:
         found = features_of(self._store, self._photos[split])
         return replace(found, class_ids=self._plan.class_ids[found.class_ids])
 
+    def _warn_of_unlearned(self, train: Features) -> None:
+        added = self._plan.classes[len(self._parent.classes) :]
+        seen = set(train.class_ids.tolist())
+        names = [each.name for each in added if each.class_id not in seen]
+        if names:
+            say(
+                f"warning: {several(len(names), 'new class')} without photographs in the split "
+                f"train cannot be learned: {', '.join(names[:5])}{' ...' if names[5:] else ''}"
+            )
+
     def _keep(self, trained_on: TrainedOn, train: Features) -> Kept:
         known = {self._plan.changes.current(c.taxon_id) for c in self._parent.classes if c.active}
         old = {taxon: number for taxon, number in self._plan.active.items() if taxon in known}
@@ -256,12 +272,14 @@ class _Making:
         """Refit the head, or imprint the rows of new taxa."""
         options, plan = self._options, self._plan
         if options.head is None:
-            old = np.setdiff1d(np.array(list(plan.active.values()), np.int64), grown.new)
+            # Those split off start as copies of one row, which tells none from the others.
+            new = np.flatnonzero(np.isin(grown.origins, (NEW, SPLIT)))
+            old = np.setdiff1d(np.array(list(plan.active.values()), np.int64), new)
             return _Fitted(
                 Head(
                     *imprint(
                         grown.kernel, grown.bias, train.values, train.class_ids,
-                        new=grown.new, old=old, seed=options.seed,
+                        new=new, old=old, seed=options.seed,
                     )
                 )
             )  # fmt: skip
