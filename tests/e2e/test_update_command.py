@@ -76,21 +76,23 @@ def test_two_workers_make_what_one_makes(folder, alone, tmp_path):
     assert cells["features taken from the cache"] == "0"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
-def test_ended_while_the_head_is_fitted_it_goes_on(folder, alone, tmp_path, sent):
+def test_ended_while_the_head_is_fitted_it_goes_on(folder, alone, tmp_path):
+    """Told to stop at first, killed then."""
     out = tmp_path / "next"
     arguments = command(folder, out, cache(folder / "cache"))
-    with start_workers(arguments, 1, environment={"TINY_STEPS": "1"}) as workers:
-        workers.wait_for("<6>", 0, SECONDS)
-        workers.send(0, sent)
-        [outcome] = workers.outcomes(SECONDS)
-    assert not out.exists()
-    if sent == signal.SIGKILL:
-        assert outcome.returncode == -sent
-    else:
-        assert outcome.returncode == 85
-        last = outcome.stderr.splitlines()[-1]
-        assert last.endswith(f" of {STEPS}: checkpointed, exiting with 85 to be requeued")
+    for step, sent in ((4, signal.SIGTERM), (9, signal.SIGKILL)):
+        with start_workers(arguments, 1, environment={"TINY_STEPS": "1"}) as workers:
+            workers.wait_for(f"<{step}>", 0, SECONDS)
+            workers.send(0, sent)
+            [outcome] = workers.outcomes(SECONDS)
+        assert not out.exists()
+        if sent == signal.SIGTERM:
+            assert outcome.returncode == 85
+            last = outcome.stderr.splitlines()[-1]
+            assert last.endswith(f" of {STEPS}: checkpointed, exiting with 85 to be requeued")
+        else:
+            assert outcome.returncode == -sent
+            assert "\ngoing on from step " in outcome.stderr
     [again] = ended(run_workers(arguments, 1))
     assert "\ngoing on from step " in again.stderr
     assert "features of train: 24 from the cache, 0 extracted" in again.stderr

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from meadow import CARDUI, IO, NAPI, NEW, OLD, OLD_AND_NEW, RAPAE, Wanted, of_taxa
+from meadow import (
+    ATALANTA,
+    CARDUI,
+    IO,
+    NAPI,
+    NEW,
+    OLD,
+    OLD_AND_NEW,
+    RAPAE,
+    URTICAE,
+    Wanted,
+    of_taxa,
+)
 
 from taxonvision.cli.main import main
 from taxonvision.models.classifier import take_apart
@@ -262,3 +274,44 @@ def test_tested_photographs_that_the_parent_knows_are_told_of(
         "warning: the parent was trained on 8 or more of the test photographs, which flatters it; "
         "ingest with --splits_from"
     ) in told
+
+
+def test_taxa_that_were_split_off_are_imprinted(update, old_catalog, catalog_of, tmp_path):
+    """Each by its own photographs: their rows begin as copies of one."""
+    split = [
+        {"kind": "split", "taxon_id": URTICAE, "new_taxon_id": part} for part in (ATALANTA, CARDUI)
+    ]
+    catalog = catalog_of(of_taxa(IO, RAPAE, NAPI, *NEW, changes=split))
+    code, told = update(catalog, "--epochs=0")
+    assert code == 0, told
+    assert any(line.endswith("version 1: 1 split") for line in told)
+    model = open_model(tmp_path / "next")
+    _, kernel, _ = take_apart(model.load())
+    first, second = (c.class_id for c in model.classes if c.taxon_id in NEW)
+    assert (kernel[:, first] != kernel[:, second]).any()
+    found = json.loads((tmp_path / "next" / "gate.json").read_text())["new_taxa"]
+    assert found["right"] > 5  # of ten; copies would name all of them alike
+
+
+@pytest.mark.parametrize("flags", [("--epochs=0",), FAR], ids=["imprinted", "fitted"])
+def test_a_new_taxon_that_cannot_be_learned_is_told_of(update, catalog_of, flags):
+    numbers = dict.fromkeys((*OLD, ATALANTA), range(10)) | {CARDUI: range(4, 10)}
+    code, told = update(catalog_of(Wanted(numbers)), "--force", *flags)
+    assert code == 0
+    assert (
+        "warning: 1 new class without photographs in the split train cannot be learned: "
+        "Vanessa cardui"
+    ) in told
+
+
+def test_early_stopping_needs_photographs_to_validate_with(update, catalog_of, tmp_path):
+    catalog = catalog_of(Wanted(dict.fromkeys(OLD_AND_NEW, (0, 1, 2, 3, 5, 6))))
+    code, told = update(catalog, "--early_stopping=1")
+    assert (code, told) == (
+        2,
+        [
+            f"taxonvision: {catalog} has no photographs in the split val, which --early_stopping "
+            "needs"
+        ],
+    )
+    assert update(catalog, out=tmp_path / "other")[0] == 0
