@@ -131,8 +131,9 @@ class FeatureStore:
         worker: int = 0,
         workers: int = 1,
         stop: Callable[[], bool] = bool,
+        views: int | None = None,
     ) -> Filled | None:
-        """Extract this worker's part of what the cache lacks.
+        """Extract this worker's part of what the cache lacks, in the first `views`; None: in all.
 
         Returns None when `stop` said so before all was there; what was extracted until then is
         kept. Says how many were known and how many were not.
@@ -142,7 +143,7 @@ class FeatureStore:
         """
         self._shared = self._shared or workers > 1
         check_listed(photos)
-        asked = self._ask(photos)
+        asked = self._ask(photos, views)
         for search in asked.searches:
             search.look()
         # Keys are random numbers: their remainders share the work out, and all agree on them.
@@ -150,20 +151,21 @@ class FeatureStore:
         missing = np.stack([search.missing & mine for search in asked.searches])
         if missing.any():
             total, counts = int(missing.sum()), self._extract(asked, missing, stop)
-            shown = track(counts, total, description, size=int) if worker == 0 else counts
-            if sum(shown) < total:
+            if worker == 0:
+                counts = track(counts, total, description, size=int, closing=False)
+            if sum(counts) < total:
                 return None
         listed = np.bincount(asked.wanted.number, minlength=len(asked.wanted))
         extracted = int((missing * listed).sum())
-        known = int((mine * listed).sum()) * len(self.spaces) - extracted
+        known = int((mine * listed).sum()) * len(asked.searches) - extracted
         if worker == 0:
-            views = f", {several(len(self.spaces), 'view')}" if len(self.spaces) > 1 else ""
+            seen = f", {several(len(asked.searches), 'view')}" if len(asked.searches) > 1 else ""
             part = f" (worker 0 of {workers})" if workers > 1 else ""
-            say(f"{description}{views}: {known} from the cache, {extracted} extracted{part}")
+            say(f"{description}{seen}: {known} from the cache, {extracted} extracted{part}")
         return Filled(known, extracted, sum(search.damaged for search in asked.searches))
 
     def features(self, photos: StoredPhotos) -> tuple[CachedFeatures, ...]:
-        """The features of photographs that all workers have filled in, a set a view.
+        """The features of photographs that all workers have filled in, a set a view so filled.
 
         Raises UserError when some are not in the cache.
         """
@@ -206,12 +208,12 @@ class FeatureStore:
             raise UserError(f"not all photographs asked for are in the feature cache {self.root}")
         return search.features()
 
-    def _ask(self, photos: StoredPhotos) -> _Asked:
-        """The photographs' keys, and what was found of them up to now."""
+    def _ask(self, photos: StoredPhotos, views: int | None = None) -> _Asked:
+        """The photographs' keys, and what was found of them up to now in the first views."""
         if id(photos) not in self._asked:
             contents = known_contents(photos)
             wanted = Wanted(contents)
-            searches = [cache.search(wanted) for cache in self._caches]
+            searches = [cache.search(wanted) for cache in self._caches[:views]]
             self._asked[id(photos)] = _Asked(photos, contents, wanted, searches)
         return self._asked[id(photos)]
 

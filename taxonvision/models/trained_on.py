@@ -73,23 +73,22 @@ class TrainedOn:
     def with_more(self, taxon_ids: np.ndarray, contents: np.ndarray) -> TrainedOn:
         """After training on photographs with these taxa int64 [n] and contents uint64 [n, 2].
 
-        Photographs of before that are among them are counted once: exactly where all of a taxon's
-        are in the sample, else as many as the sample lets expect.
+        Photographs of before that are among them are counted once, with the taxon they have now:
+        exactly where all of a taxon's are in the sample, else as many as the sample lets expect.
         """
         more = TrainedOn.of(taxon_ids, contents)
         again = among(self.contents, contents)
         sampled = _counted(self.taxon_ids)
         seen_again = _counted(self.taxon_ids[again])
-        photographs = dict(self.photographs)
-        for taxon, count in more.photographs.items():
-            before = photographs.get(taxon, 0)
+        photographs = dict(more.photographs)
+        for taxon, before in self.photographs.items():
             share = seen_again.get(taxon, 0) / max(sampled.get(taxon, 0), 1)
-            photographs[taxon] = max(before + count - round(share * before), count)
+            photographs[taxon] = photographs.get(taxon, 0) + round((1 - share) * before)
         return TrainedOn(
             photographs,
             *_lowest(
-                np.concatenate([self.taxon_ids, more.taxon_ids]),
-                np.concatenate([self.contents, more.contents]),
+                np.concatenate([self.taxon_ids[~again], more.taxon_ids]),
+                np.concatenate([self.contents[~again], more.contents]),
             ),
         )
 

@@ -24,6 +24,9 @@ _ENOUGH = 100
 _TAKEN = 0.85
 """What new rows get of their own photographs where too few of old classes are at hand. More of it
 finds more of the new taxa and takes more photographs from the old ones."""
+_UNSEEN = -10.0
+"""Bias of a new class without photographs. The logits of a softmax regression that began with zeros
+are about 0 on the mean of the classes, so that the best of them is far above."""
 _CHUNK = 8_192
 """Photographs whose features are read at once."""
 _LOGITS = 1 << 24
@@ -59,7 +62,7 @@ def imprint(
         bias: the grown head's, float32 [C].
         features: of n photographs, of new classes and of as many old ones as are at hand.
         class_ids: their classes, int [n].
-        new: ids of the classes to fill, int [m]; one without a photograph stays as it is.
+        new: ids of the classes to fill, int [m]; one without a photograph scores lowest.
         old: ids of the other classes that are answered, int [k]; retired ones are not.
         seed: of the samples.
 
@@ -68,7 +71,9 @@ def imprint(
 
     """
     kernel, bias = kernel.copy(), bias.copy()
-    new = np.unique(new[np.bincount(class_ids, minlength=len(bias))[new] > 0])
+    seen = np.bincount(class_ids, minlength=len(bias))[new] > 0
+    kernel[:, new[~seen]], bias[new[~seen]] = 0, _UNSEEN
+    new = np.unique(new[seen])
     if not len(new):
         return kernel, bias
     rng = np.random.default_rng(seed)

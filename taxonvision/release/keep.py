@@ -73,6 +73,8 @@ def keep_old_taxa(
     old: Mapping[int, int],
     listed: Listed,
     store: FeatureStore,
+    *,
+    refit: bool = True,
 ) -> Kept:
     """Decide what guards the taxa that the parent knows.
 
@@ -82,6 +84,7 @@ def keep_old_taxa(
         old: ids of the active classes that the parent knows, by taxon.
         listed: the photographs of the catalog.
         store: the features kept.
+        refit: whether rows of old taxa may move at all.
 
     Raises UserError when a replay is asked for and no features of old photographs are kept.
     """
@@ -97,8 +100,13 @@ def keep_old_taxa(
         return Kept(NONE, "all photographs of old taxa are at hand")
     if options.how == NONE:
         return Kept(NONE, f"warning: {lacking}, and nothing guards them (--keep=none)")
+    how, held = (
+        (DISTILL, "the parent's opinion is held on to")
+        if refit
+        else (NONE, "the rows of old taxa stay as they are")
+    )
     if options.how == DISTILL:
-        return Kept(DISTILL, f"{lacking}: the parent's opinion is held on to")
+        return Kept(how, f"{lacking}: {held}")
     usable = np.flatnonzero(away & ~among(trained_on.contents, listed.held_out))
     usable = usable[store.known(trained_on.contents[usable], view=0)]
     # Sorted by taxon, and within a taxon in the order of a hash.
@@ -110,8 +118,7 @@ def keep_old_taxa(
                 f"{lacking}, and {store.root} holds no features of them to replay; name the "
                 "parent's --cache, ingest all photographs, or take --keep=distill"
             )
-        sentence = f"{lacking}, nor are features of them kept: the parent's opinion is held on to"
-        return Kept(DISTILL, sentence)
+        return Kept(how, f"{lacking}, nor are features of them kept: {held}")
     class_ids = np.array([old[t] for t in trained_on.taxon_ids[usable].tolist()], np.int32)
     taxa_replayed = len(np.unique(class_ids))
     sentence = (

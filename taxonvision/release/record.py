@@ -20,7 +20,7 @@ class PhotographCounts:
 
     Attributes:
         by_split: in the catalog, by split.
-        cached: whose features were in the cache already.
+        cached: whose features were in the cache already; each view of a photograph counts.
         extracted: that went through the backbone for this release.
         replayed: of releases before, a sample of whose features helped to keep what was known.
     """

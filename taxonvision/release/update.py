@@ -266,7 +266,8 @@ class _Making:
             )
         held_out = np.concatenate([contents["val"], contents["test"]])
         listed = Listed(train.class_ids, contents["train"], held_out)
-        return keep_old_taxa(self._options.keep, trained_on, old, listed, self._store)
+        refit = self._options.head is not None
+        return keep_old_taxa(self._options.keep, trained_on, old, listed, self._store, refit=refit)
 
     def _fit(self, grown: Grown, train: Features, held_out: Features, kept: Kept) -> _Fitted:
         """Refit the head, or imprint the rows of new taxa."""

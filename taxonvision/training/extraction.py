@@ -38,6 +38,7 @@ def extract(
             worker=placement.worker,
             workers=placement.workers,
             stop=lambda: notice.given,
+            views=None if split == "train" else 1,  # nothing is fitted on the others
         )
         if done is None:
             break

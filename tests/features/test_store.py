@@ -80,7 +80,7 @@ def test_workers_fill_it_in_any_order_and_stop_when_they_are_told(
 def test_counts_are_said_and_the_extractor_is_not_built_in_vain(paths, tmp_path, capsys):
     photos = stored(paths[:5])
     assert FakeStore(tmp_path).fill(photos, "features of train").extracted == 5
-    assert "\nfeatures of train: 0 from the cache, 5 extracted\n" in capsys.readouterr().err
+    assert capsys.readouterr().err == "features of train: 0 from the cache, 5 extracted\n"
 
     class NeverBuilt(FakeStore):
         def _extractor(self):

@@ -67,7 +67,16 @@ def test_all_are_counted_and_the_lowest_sampled(rows):
 def test_the_samples_of_two_sets_give_that_of_both(first, second):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trained_on, "SAMPLED", 3)
+        known = {number: taxon for taxon, number in first}
+        second = [(known.get(number, taxon), number) for taxon, number in second]
+        first = [(known[number], number) for _, number in first]  # one taxon a photograph
         assert sample(of(first).with_more(*columns(second))) == sample(of(first + second))
+
+
+def test_a_photograph_that_was_named_anew_leaves_its_former_taxon():
+    found = of([(1, 5), (1, 6), (2, 7)]).with_more(*columns([(2, 5), (3, 8)]))
+    assert sample(found) == [(1, 6), (2, 5), (2, 7), (3, 8)]
+    assert found.photographs == {1: 1, 2: 2, 3: 1}
 
 
 @given(photographs, photographs)
