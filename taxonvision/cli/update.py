@@ -33,7 +33,7 @@ from taxonvision.taxonomy.changes import NO_CHANGES, Changes, read_changes
 from taxonvision.training.signals import Notice
 
 if TYPE_CHECKING:
-    from taxonvision.release.update import UpdateOptions
+    from taxonvision.release.options import UpdateOptions
 
 USAGE = "taxonvision update --model=MODEL --catalog=CATALOG|SHARDS --out=MODEL [--epochs=20]"
 REQUIRED = ("model", "catalog", "out")
@@ -140,7 +140,7 @@ def _changes(given_table: Path | None, catalog: Path) -> Changes:
 
 def _options(values: flags.FlagValues) -> UpdateOptions:
     from taxonvision.release.keep import KeepOptions
-    from taxonvision.release.update import UpdateOptions
+    from taxonvision.release.options import UpdateOptions
     from taxonvision.training.head import HeadOptions
 
     epochs = given(values, "epochs", _EPOCHS)

@@ -6,11 +6,10 @@ fitted is the head alone.
 
 from __future__ import annotations
 
-import datetime
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,76 +17,33 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from taxonvision.catalog.catalog import Catalog
 from taxonvision.catalog.examples import Examples
-from taxonvision.dataset.stored import stored_photos
+from taxonvision.dataset.stored import StoredPhotos, stored_photos
 from taxonvision.errors import GateRefusedError, UserError
-from taxonvision.features.cache import default_cache
-from taxonvision.features.cached import CachedFeatures
-from taxonvision.features.rows import Rows
 from taxonvision.features.store import FeatureStore
-from taxonvision.models.backbones import Backbone
-from taxonvision.models.classifier import assemble, take_apart
-from taxonvision.models.directory import Lineage, Model, is_model, release_of, write_model
-from taxonvision.models.trained_on import TrainedOn, among, read_trained_on
-from taxonvision.parallel import cores
+from taxonvision.models.directory import MANIFEST, Model, is_model
+from taxonvision.models.trained_on import among
 from taxonvision.progress import say
 from taxonvision.release.answers import judge_heads
-from taxonvision.release.grow import NEW, SPLIT, Grown, grow_head
-from taxonvision.release.imprint import imprint
-from taxonvision.release.keep import DISTILL, KeepOptions, Kept, Listed, keep_old_taxa
+from taxonvision.release.keep import Kept, Listed, keep_old_taxa
 from taxonvision.release.lineage import read_lineage
-from taxonvision.release.notes import write_release_notes
+from taxonvision.release.options import UpdateOptions
+from taxonvision.release.parent import Parent, open_parent
 from taxonvision.release.plan import Plan, plan_release
-from taxonvision.release.record import PhotographCounts, Release
+from taxonvision.release.refit import refit
 from taxonvision.release.verdict import Verdict
-from taxonvision.storage import Recipe, read_json, set_aside, write_json
+from taxonvision.release.write_release import Made, write_release
+from taxonvision.storage import Recipe, read_json, set_aside
 from taxonvision.taxonomy.changes import Changes
-from taxonvision.taxonomy.classes import retired_ids
 from taxonvision.text import several
 from taxonvision.training.extraction import extract, features_of, with_contents
-from taxonvision.training.feeds import Features
-from taxonvision.training.head import Guard, Head, HeadOptions, fit_active
 from taxonvision.training.signals import Notice
 from taxonvision.training.strategies import Placement, lost_workers_told, place
 from taxonvision.training.unfinished import remove_unfinished, unfinished_model
 
 REFUSED = ".refused"
 """Where a release goes that the gate refuses: OUT.refused."""
-GATE = "gate.json"
-"""All that the gate found; `model.json` has the headline."""
 _SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class UpdateOptions:
-    """How the next release is made.
-
-    Attributes:
-        head: how the head is refitted; None: not at all, rows of new taxa are imprinted.
-        name: what the model calls itself; None: as its parent does.
-        keep: what guards old taxa whose photographs are not all at hand.
-        max_regression: the loss of top-1 among old taxa that is let pass, a fraction of 1.
-        strict: whether a loss above it must be ruled out, not only unproven.
-        force: publish whatever the gate says.
-        cache: folder of features.
-        views: looks at each photograph that the head is fitted on.
-        seed: of all that is random.
-        strategy: one of `strategies.CHOICES`.
-        tpu: the name of a TPU; None: none.
-    """
-
-    head: HeadOptions | None
-    name: str | None = None
-    keep: KeepOptions = field(default_factory=KeepOptions)
-    max_regression: float = 0.005
-    strict: bool = False
-    force: bool = False
-    cache: Path = field(default_factory=default_cache)
-    views: int = 1
-    seed: int = 0
-    strategy: str = "auto"
-    tpu: str | None = None
 
 
 def update(
@@ -119,19 +75,8 @@ def update(
         RequeueError: told to stop.
     """
     read_lineage(parent.folder)  # what is damaged in it would be handed on
+    _refuse(examples, options, out)
     plan = plan_release(parent, examples, changes)
-    if not examples.manifest["counts"]["train"]:
-        raise UserError(f"{examples.folder} has no photographs in the split train to learn from")
-    if options.head and options.head.fit.early_stopping and not examples.manifest["counts"]["val"]:
-        raise UserError(
-            f"{examples.folder} has no photographs in the split val, which --early_stopping needs"
-        )
-    refused = Path(f"{out}{REFUSED}")
-    if refused.exists() and not is_model(refused):
-        raise UserError(
-            f"{refused}, where the release would go if it was refused, is something else; "
-            "choose another --out, or move it"
-        )
     placement = place(options.strategy, options.tpu)
     if placement.chief:
         say(placement.reason)
@@ -144,11 +89,9 @@ def update(
         notice.only_note()
         keras.utils.set_random_seed(options.seed)
         tf.config.experimental.enable_op_determinism()
-        making = _Making(parent, examples, plan, options, placement, notice, folder)
-        making.extract()
-        if not placement.chief:
+        verdict = _make(parent, examples, plan, options, placement, notice, folder, recipe)
+        if verdict is None:
             return None
-        verdict = making.release(recipe)
         remove_unfinished(folder)
         if not verdict.passed and not options.force:
             place_of_it = set_aside(out, REFUSED)
@@ -157,252 +100,119 @@ def update(
                 f"{place_of_it}, --force publishes"
             )
         say(verdict.reason if verdict.passed else f"published by --force: {verdict.reason}")
-        return dict(read_json(folder / "model.json"))
+        return dict(read_json(folder / MANIFEST))
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A head and how it came about."""
-
-    head: Head
-    history: Sequence[Mapping[str, Any]] = ()
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-
-
-class _Making:
-    """A release that is being made, and how long its steps took."""
-
-    def __init__(
-        self,
-        parent: Model,
-        examples: Examples,
-        plan: Plan,
-        options: UpdateOptions,
-        placement: Placement,
-        notice: Notice,
-        folder: Path,
-    ) -> None:
-        self._parent, self._examples, self._plan, self._options = parent, examples, plan, options
-        self._placement, self._notice, self._folder = placement, notice, folder
-        self._seconds: dict[str, float] = {}
-        self._photos = {split: with_contents(stored_photos(examples, split)) for split in _SPLITS}
-        with self._timed("opening the parent"):
-            try:
-                network, kernel, bias = take_apart(parent.load())
-                self._backbone = Backbone(
-                    str(parent.manifest["backbone"]["name"]),
-                    network,
-                    parent.contract.size,
-                    parent.contract.crop_ratio,
-                    bool(parent.manifest["backbone"]["pretrained"]),
-                )
-            except (ValueError, KeyError, TypeError):
-                raise UserError(f"{parent.folder} is no backbone with a head; train anew") from None
-        self._before = Head(kernel, bias)
-        self._store = FeatureStore(
-            options.cache,
-            self._backbone,
-            parent.contract,
-            shrunk_to=examples.shrunk_to,
-            views=options.views,
-            strategy=placement.strategy,
+def _refuse(examples: Examples, options: UpdateOptions, out: Path) -> None:
+    """UserError for what cannot be had, before anything is done."""
+    counts = examples.manifest["counts"]
+    if not counts["train"]:
+        raise UserError(f"{examples.folder} has no photographs in the split train to learn from")
+    if options.head and options.head.fit.early_stopping and not counts["val"]:
+        raise UserError(
+            f"{examples.folder} has no photographs in the split val, which --early_stopping needs"
+        )
+    refused = Path(f"{out}{REFUSED}")
+    if refused.exists() and not is_model(refused):
+        raise UserError(
+            f"{refused}, where the release would go if it was refused, is something else; "
+            "choose another --out, or move it"
         )
 
-    def extract(self) -> None:
-        """See to it that the features of all photographs are kept; waits for all workers."""
-        with self._timed("features"):
-            self._filled = extract(self._store, self._photos, self._placement, self._notice)
 
-    def release(self, recipe: Recipe) -> Verdict:
-        """Write the model and its notes; returns what the gate says of it."""
-        plan = self._plan
-        features = {split: self._features(split) for split in _SPLITS}
-        trained_on = read_trained_on(self._parent.folder) or TrainedOn.nothing()
-        kept = self._keep(trained_on.as_of(plan.changes.current), features["train"])
-        say(kept.reason)
-        self._warn_of_unlearned(features["train"])
-        grown = grow_head(
-            self._before.kernel,
-            self._before.bias,
-            self._parent.classes,
-            plan.classes,
-            trained_on.photographs,
-            plan.changes,
-        )
-        with self._timed("head"):
-            fitted = self._fit(
-                grown, _with_replayed(features["train"], kept), features["val"], kept
-            )
-        with self._timed("gate"):
-            verdict = self._judge(fitted.head, features["test"])
-        manifest = self._write(recipe, fitted, verdict, kept, trained_on)
-        self._describe(manifest, verdict, kept)
-        return verdict
+def _make(
+    model: Model,
+    examples: Examples,
+    plan: Plan,
+    options: UpdateOptions,
+    placement: Placement,
+    notice: Notice,
+    folder: Path,
+    recipe: Recipe,
+) -> Verdict | None:
+    """Write the release into `folder`; returns what the gate says, None for other workers.
 
-    def _features(self, split: str) -> Features:
-        """The features of a split, with the class ids of this release."""
-        found = features_of(self._store, self._photos[split])
-        return replace(found, class_ids=self._plan.class_ids[found.class_ids])
-
-    def _warn_of_unlearned(self, train: Features) -> None:
-        added = self._plan.classes[len(self._parent.classes) :]
-        seen = set(train.class_ids.tolist())
-        names = [each.name for each in added if each.class_id not in seen]
-        if names:
-            say(
-                f"warning: {several(len(names), 'new class')} without photographs in the split "
-                f"train cannot be learned: {', '.join(names[:5])}{' ...' if names[5:] else ''}"
-            )
-
-    def _keep(self, trained_on: TrainedOn, train: Features) -> Kept:
-        known = {self._plan.changes.current(c.taxon_id) for c in self._parent.classes if c.active}
-        old = {taxon: number for taxon, number in self._plan.active.items() if taxon in known}
-        contents = {split: photos.contents for split, photos in self._photos.items()}
-        tested = int(among(contents["test"], trained_on.contents).sum())
-        if tested:
-            say(
-                f"warning: the parent was trained on {tested} or more of the test photographs, "
-                "which flatters it; ingest with --splits_from"
-            )
-        held_out = np.concatenate([contents["val"], contents["test"]])
-        listed = Listed(train.class_ids, contents["train"], held_out)
-        refit = self._options.head is not None
-        return keep_old_taxa(self._options.keep, trained_on, old, listed, self._store, refit=refit)
-
-    def _fit(self, grown: Grown, train: Features, held_out: Features, kept: Kept) -> _Fitted:
-        """Refit the head, or imprint the rows of new taxa."""
-        options, plan = self._options, self._plan
-        if options.head is None:
-            # Those split off start as copies of one row, which tells none from the others.
-            new = np.flatnonzero(np.isin(grown.origins, (NEW, SPLIT)))
-            old = np.setdiff1d(np.array(list(plan.active.values()), np.int64), new)
-            return _Fitted(
-                Head(
-                    *imprint(
-                        grown.kernel, grown.bias, train.values, train.class_ids,
-                        new=new, old=old, seed=options.seed,
-                    )
-                )
-            )  # fmt: skip
-        start = Head(grown.kernel, grown.bias)
-        guard = None
-        if kept.how == DISTILL:
-            old = np.array(
-                [c.class_id for c in self._parent.classes if plan.classes[c.class_id].active]
-            )
-            before = Head(grown.kernel[:, old].copy(), grown.bias[old].copy())
-            guard = Guard(before, old, options.keep.weight)
-        head, outcome = fit_active(
-            start, plan.classes, plan.taxonomy, train, held_out, options.head, self._notice,
-            self._folder, guard,
-        )  # fmt: skip
-        metrics = {name: value for name, value in outcome.kept.items() if name != "trained"}
-        return _Fitted(head, outcome.history, metrics)
-
-    def _judge(self, after: Head, test: Features) -> Verdict:
-        options, before = self._options, self._before
-        return judge_heads(
-            (before.kernel, before.bias),
-            self._parent.classes,
-            (after.kernel, after.bias),
-            self._plan,
+    All workers extract features, the chief does the rest.
+    """
+    seconds: dict[str, float] = {}
+    photos = {split: with_contents(stored_photos(examples, split)) for split in _SPLITS}
+    with _timed("opening the parent", seconds):
+        parent = open_parent(model)
+    store = FeatureStore(
+        options.cache,
+        parent.backbone,
+        model.contract,
+        shrunk_to=examples.shrunk_to,
+        views=options.views,
+        strategy=placement.strategy,
+    )
+    with _timed("features", seconds):
+        filled = extract(store, photos, placement, notice)
+    if not placement.chief:
+        return None
+    train, val, test = (
+        replace(found, class_ids=plan.class_ids[found.class_ids])
+        for found in (features_of(store, photos[split]) for split in _SPLITS)
+    )
+    kept = _keep(parent, plan, options, photos, train.class_ids, store)
+    say(kept.reason)
+    _warn_of_unlearned(parent, plan, train.class_ids)
+    with _timed("head", seconds):
+        fitted = refit(parent, plan, train, val, kept, options, notice, folder)
+    with _timed("gate", seconds):
+        verdict = judge_heads(
+            (parent.head.kernel, parent.head.bias),
+            model.classes,
+            (fitted.head.kernel, fitted.head.bias),
+            plan,
             test.values,
             test.class_ids,
             max_regression=options.max_regression,
             strict=options.strict,
         )
+    made = Made(plan, photos, filled, kept, fitted, verdict, seconds)
+    write_release(folder, recipe, parent, examples, made, options, store, placement)
+    return verdict
 
-    def _write(
-        self, recipe: Recipe, fitted: _Fitted, verdict: Verdict, kept: Kept, trained_on: TrainedOn
-    ) -> Mapping[str, Any]:
-        """Write the model; returns its manifest."""
-        parent, plan, options = self._parent, self._plan, self._options
-        head, train = fitted.head, self._photos["train"]
-        model = assemble(self._backbone.model, head.kernel, head.bias, retired_ids(plan.classes))
-        taxa = plan.taxon_ids[plan.class_ids[train.class_ids]]
-        found = verdict.as_json(plan.taxonomy)
-        write_json(self._folder / GATE, found)
-        headline = {name: found[name] for name in ("judged", "passed", "reason", "loss")}
-        forced = not verdict.passed and options.force
-        return write_model(
-            self._folder,
-            model,
-            name=options.name or parent.name,
-            recipe=recipe,
-            contract=parent.contract,
-            classes=plan.classes,
-            taxonomy=plan.taxonomy,
-            names=plan.names,
-            history=fitted.history,
-            facts={
-                "backbone": parent.manifest["backbone"],
-                "trained": "head",
-                "kept": kept.how,
-                "placement": self._placement.reason,
-                "catalog": self._examples.fingerprint,
-                "cache": self._store.as_json(),
-                "metrics": dict(fitted.metrics),
-                "changes": plan.differences.as_json(),
-                "seconds": {step: round(seconds, 1) for step, seconds in self._seconds.items()},
-            },
-            trained_on=trained_on.as_of(plan.changes.current).with_more(taxa, train.contents),
-            lineage=Lineage(
-                version=plan.version,
-                ancestors=[*parent.manifest.get("lineage", ()), release_of(parent)],
-                changes=plan.differences.counts,
-                gate={**headline, "forced": forced},
-            ),
+
+def _keep(
+    parent: Parent,
+    plan: Plan,
+    options: UpdateOptions,
+    photos: Mapping[str, StoredPhotos],
+    class_ids: np.ndarray,
+    store: FeatureStore,
+) -> Kept:
+    """Decide what guards old taxa; `class_ids` int32 [n] are those of the training photographs."""
+    trained_on = parent.trained_on.as_of(plan.changes.current)
+    known = {plan.changes.current(c.taxon_id) for c in parent.model.classes if c.active}
+    old = {taxon: number for taxon, number in plan.active.items() if taxon in known}
+    contents = {split: of_split.contents for split, of_split in photos.items()}
+    tested = int(among(contents["test"], trained_on.contents).sum())
+    if tested:
+        say(
+            f"warning: the parent was trained on {tested} or more of the test photographs, "
+            "which flatters it; ingest with --splits_from"
+        )
+    held_out = np.concatenate([contents["val"], contents["test"]])
+    listed = Listed(class_ids, contents["train"], held_out)
+    may_move = options.head is not None
+    return keep_old_taxa(options.keep, trained_on, old, listed, store, refit=may_move)
+
+
+def _warn_of_unlearned(parent: Parent, plan: Plan, class_ids: np.ndarray) -> None:
+    added = plan.classes[len(parent.model.classes) :]
+    seen = set(np.unique(class_ids).tolist())
+    names = [each.name for each in added if each.class_id not in seen]
+    if names:
+        say(
+            f"warning: {several(len(names), 'new class')} without photographs in the split "
+            f"train cannot be learned: {', '.join(names[:5])}{' ...' if names[5:] else ''}"
         )
 
-    def _describe(self, manifest: Mapping[str, Any], verdict: Verdict, kept: Kept) -> None:
-        """Write the release notes."""
-        parent, plan, placement = self._parent, self._plan, self._placement
-        replicas = placement.replicas
-        gpus = bool(tf.config.list_physical_devices("GPU"))
-        write_release_notes(
-            self._folder,
-            Release(
-                name=manifest["name"],
-                version=plan.version,
-                made_on=datetime.date.fromisoformat(manifest["release"]["made_on"]),
-                parent_name=parent.name,
-                parent_version=parent.manifest["version"],
-                fingerprint=manifest["fingerprint"],
-                backbone=self._parent.manifest["backbone"]["name"],
-                differences=plan.differences,
-                classes=plan.classes,
-                taxonomy=plan.taxonomy,
-                names=plan.names,
-                verdict=verdict,
-                forced=not verdict.passed and self._options.force,
-                photographs=PhotographCounts(
-                    by_split={split: len(photos) for split, photos in self._photos.items()},
-                    cached=sum(counts.known for counts in self._filled),
-                    extracted=sum(counts.extracted for counts in self._filled),
-                    replayed=len(kept.class_ids),
-                ),
-                seconds=self._seconds,
-                devices=replicas if gpus else cores(),
-                device="GPU" if gpus else "CPU core",
-                catalog=self._examples.folder if isinstance(self._examples, Catalog) else None,
-            ),
-        )
 
-    @contextmanager
-    def _timed(self, step: str) -> Iterator[None]:
-        start = time.monotonic()
-        yield
-        self._seconds[step] = time.monotonic() - start
-
-
-def _with_replayed(train: Features, kept: Kept) -> Features:
-    """The features to train on, and those of old photographs that are replayed, in every view."""
-    if kept.features is None:
-        return train
-    values, *views = (_joined(look, kept.features) for look in (train.values, *train.views))
-    return Features(values, np.concatenate([train.class_ids, kept.class_ids]), tuple(views))
-
-
-def _joined(listed: Rows, replayed: CachedFeatures) -> Rows:
-    assert isinstance(listed, CachedFeatures)  # as all that the store gives
-    return listed.joined(replayed)
+@contextmanager
+def _timed(step: str, seconds: dict[str, float]) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    seconds[step] = time.monotonic() - start
