@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     import keras
 
 SCHEMA_VERSION = 1
-"""Counts up when the files of the cache, or the pixels of a view, become others."""
+"""Counts up when the files of the cache, or the pixels of a view, become others.
+
+It also must where a backbone gives other features with the same weights: activations, padding and
+scaling have none, and the key does not cover the graph.
+"""
 
 
 @dataclass(frozen=True)

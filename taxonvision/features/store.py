@@ -274,7 +274,7 @@ class _Shard:
             raise UserError(
                 f"{self._backbone} gives {self._asked.photos.name(number)} features that are no "
                 f"numbers or beyond {np.finfo(np.float16).max:.0f}, which the feature cache cannot "
-                "hold; choose another --backbone"
+                "hold; leave the photograph out, or train on another backbone"
             )
         self._numbers.append(number)
         self._rows.append(row)
