@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from taxonvision.training.fit_state import FitOptions
     from taxonvision.training.losses import LossOptions
 
+FIT_FLAGS = (
+    "batch_size", "optimizer", "learning_rate", "warmup", "weight_decay", "ema", "label_smoothing",
+    "tree_smoothing", "logit_adjustment", "max_photos", "sampling", "early_stopping", "views",
+)  # fmt: skip
+"""What `define_fit` defines beside --epochs."""
 NOT_IN_RECIPES = ("strategy", "tpu", "checkpoint_steps", "cache")
 """They say where and how a model is trained, not what comes out: a run may move elsewhere."""
 

@@ -14,6 +14,7 @@ from absl import flags
 
 from taxonvision.cli.examples import inputs_of, open_examples
 from taxonvision.cli.fit_flags import (
+    FIT_FLAGS,
     NOT_IN_RECIPES,
     cache_of,
     define_fit,
@@ -27,7 +28,9 @@ from taxonvision.cli.values import define_seed, digest_of_table, optional_path, 
 from taxonvision.errors import UserError
 from taxonvision.models.directory import MANIFEST, open_model
 from taxonvision.models.engine import load_keras
+from taxonvision.models.trained_on import SAMPLED
 from taxonvision.progress import say
+from taxonvision.release.keep import AUTO, KEEPS
 from taxonvision.storage import check_place
 from taxonvision.taxonomy.changes import NO_CHANGES, Changes, read_changes
 from taxonvision.training.signals import Notice
@@ -61,8 +64,8 @@ def define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_enum(
         "keep",
-        "auto",
-        ["auto", "replay", "distill", "none"],
+        AUTO,
+        KEEPS,
         "what guards old taxa whose photographs are not all in the catalog: replay of kept "
         "features, distill from the model; auto takes the first that is needed and can be had",
         flag_values=values,
@@ -72,7 +75,7 @@ def define(values: flags.FlagValues) -> None:
         20,
         "at most so many old photographs of a taxon are replayed",
         lower_bound=1,
-        upper_bound=50,
+        upper_bound=SAMPLED,
         flag_values=values,
     )
     flags.DEFINE_float(
@@ -145,6 +148,9 @@ def _options(values: flags.FlagValues) -> UpdateOptions:
 
     epochs = given(values, "epochs", _EPOCHS)
     head = None
+    unused = [f"--{name}" for name in FIT_FLAGS if values[name].present] if not epochs else []
+    if unused:
+        say(f"warning: {', '.join(unused)} change nothing with --epochs=0, which fits nothing")
     try:
         if epochs:
             fit = fit_options(values, "head", epochs, "float32")

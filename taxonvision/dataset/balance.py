@@ -90,6 +90,13 @@ def sampled_rows(class_ids: np.ndarray, sampling: Sampling, seed: int) -> Rows:
     return Rows(_before(_times(kept, sampling)), _before(kept), order)
 
 
+def used_photographs(class_ids: np.ndarray, sampling: Sampling, seed: int) -> np.ndarray:
+    """The numbers int64 [k], ascending, of the photographs that are seen in some epoch."""
+    if not sampling.max_photos:
+        return np.arange(len(class_ids))
+    return np.sort(sampled_rows(class_ids, sampling, seed).photographs).astype(np.int64)
+
+
 def seen_counts(class_ids: np.ndarray, class_count: int, sampling: Sampling) -> np.ndarray:
     """How many rows of an epoch each class has: int64 [C]; for the priors of the classes."""
     counts = np.bincount(class_ids, minlength=class_count)

@@ -58,6 +58,10 @@ class TrainedOn:
         photographs = dict(zip(taxa.tolist(), counts.tolist(), strict=True))
         return cls(photographs, *_lowest(taxon_ids, contents))
 
+    def without_sample(self) -> TrainedOn:
+        """The counts alone, where photographs cannot be compared."""
+        return TrainedOn(self.photographs, self.taxon_ids[:0], self.contents[:0])
+
     def as_of(self, current: Callable[[int], int | None]) -> TrainedOn:
         """The same after taxa became others; None: a taxon that is no more and has no heir."""
         heirs = {taxon: current(taxon) for taxon in self.photographs}

@@ -21,6 +21,7 @@ def judge_heads(
     plan: Plan,
     test: Rows,
     class_ids: np.ndarray,
+    fair: np.ndarray,
     *,
     max_regression: float,
     strict: bool,
@@ -34,6 +35,7 @@ def judge_heads(
         plan: its classes.
         test: features of n photographs, the same backbone's for both.
         class_ids: int32 [n], their classes of the new release.
+        fair: bool [n], which of them neither was trained on; no others are judged.
         max_regression: the loss of top-1 that is let pass, from 0 to 1.
         strict: refuse also what is not proven harmless.
     """
@@ -59,8 +61,9 @@ def judge_heads(
         )
     ]
     (before_shared, before_all), (after_shared, after_all) = named
+    answers = Answers(new[class_ids], before_shared, after_shared, before_all, after_all)
     return judge(
-        Answers(new[class_ids], before_shared, after_shared, before_all, after_all),
+        answers.of(fair),
         known_before,
         known_after,
         max_regression=max_regression,

@@ -26,6 +26,7 @@ from taxonvision.evaluation.intervals import (
     paired_difference,
     share,
 )
+from taxonvision.release.scoring import NO_TAXON
 from taxonvision.release.verdict import (
     Figures,
     NewTaxa,
@@ -37,7 +38,6 @@ from taxonvision.release.verdict import (
 from taxonvision.text import several
 
 POINT = 0.01
-NO_TAXON = 0  # taxon ids count from 1
 _MOST_DECIMALS = 6
 
 

@@ -32,11 +32,6 @@ class Grown:
     bias: np.ndarray
     origins: tuple[str, ...]
 
-    @property
-    def new(self) -> np.ndarray:
-        """The ids of the classes whose rows are zeros, int64 [n]."""
-        return np.flatnonzero(np.array(self.origins, dtype=object) == NEW)
-
 
 def grow_head(
     kernel: np.ndarray,

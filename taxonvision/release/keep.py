@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from taxonvision.errors import UserError
-from taxonvision.features.cached import CachedFeatures
-from taxonvision.features.store import FeatureStore
 from taxonvision.models.trained_on import TrainedOn, among
 from taxonvision.text import several
 
+if TYPE_CHECKING:
+    from taxonvision.features.cached import CachedFeatures
+    from taxonvision.features.store import FeatureStore
+
 AUTO, REPLAY, DISTILL, NONE = "auto", "replay", "distill", "none"
 KEEPS = (AUTO, REPLAY, DISTILL, NONE)
+_FEW = 0.1
+"""Share of the old photographs that may be missing, of no taxon all, before the parent's opinion of
+all photographs is worth more than what the others teach."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,14 @@ class Kept:
         reason: why, in a sentence.
         features: of the old photographs that are replayed, if any.
         class_ids: int32 [n], their classes.
+        contents: uint64 [n, 2], their keys.
     """
 
     how: str
     reason: str
     features: CachedFeatures | None = None
     class_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    contents: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.uint64))
 
 
 def keep_old_taxa(
@@ -90,9 +98,8 @@ def keep_old_taxa(
     """
     known = np.isin(trained_on.taxon_ids, np.array(sorted(old), np.int64))
     away = known & ~among(trained_on.contents, listed.train)
-    lacking = _lacking(
-        int(away.sum()), set(old.values()) - set(np.unique(listed.class_ids).tolist())
-    )
+    without = set(old.values()) - set(np.unique(listed.class_ids).tolist())
+    lacking = _lacking(int(away.sum()), without)
     if not lacking and old and not known.any():
         sentence = "all old taxa have photographs in the catalog; the parent does not say whether "
         return Kept(NONE, f"{sentence}those are all that it was trained on")
@@ -118,6 +125,8 @@ def keep_old_taxa(
                 f"{lacking}, and {store.root} holds no features of them to replay; name the "
                 "parent's --cache, ingest all photographs, or take --keep=distill"
             )
+        if not without and away.sum() <= _FEW * known.sum():
+            return Kept(NONE, f"{lacking}, too few to guard old taxa for")
         return Kept(how, f"{lacking}, nor are features of them kept: {held}")
     class_ids = np.array([old[t] for t in trained_on.taxon_ids[usable].tolist()], np.int32)
     taxa_replayed = len(np.unique(class_ids))
@@ -125,7 +134,8 @@ def keep_old_taxa(
         f"{lacking}: kept features of {several(len(usable), 'old photograph')} of "
         f"{taxa_replayed} {'taxon' if taxa_replayed == 1 else 'taxa'} are replayed"
     )
-    return Kept(REPLAY, sentence, store.of(trained_on.contents[usable]), class_ids)
+    contents = trained_on.contents[usable]
+    return Kept(REPLAY, sentence, store.of(contents), class_ids, contents)
 
 
 def _lacking(photographs: int, taxa: Collection[int]) -> str:

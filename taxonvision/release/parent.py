@@ -42,5 +42,10 @@ def open_parent(model: Model) -> Parent:
         )
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{model.folder} is no backbone with a head; train anew") from None
+    if len(bias) != len(model.classes):
+        raise UserError(
+            f"{model.folder} has {len(bias)} rows in its head and {len(model.classes)} classes; "
+            "take it from a copy, or train anew"
+        )
     trained_on = read_trained_on(model.folder) or TrainedOn.nothing()
     return Parent(model, backbone, Head(kernel, bias), trained_on)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from taxonvision.evaluation.intervals import Interval
-from taxonvision.release.gate import POINT, Figures, OldTaxon, Taken, Verdict
+from taxonvision.release.gate import POINT
+from taxonvision.release.verdict import Figures, OldTaxon, Taken, Verdict
 
 _MOST = 15
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from taxonvision.release.gate import Verdict
+from taxonvision.release.verdict import Verdict
 from taxonvision.taxonomy.classes import TaxonClass
 from taxonvision.taxonomy.differences import Differences
 from taxonvision.taxonomy.names import Names

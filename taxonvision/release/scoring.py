@@ -9,7 +9,7 @@ import numpy as np
 from taxonvision.features.rows import Rows
 from taxonvision.progress import track
 
-_NO_TAXON = 0  # taxon ids count from 1
+NO_TAXON = 0  # taxon ids count from 1
 _PHOTOGRAPHS = 1024
 _CLASSES = 4096  # scored at once: 17 MB of logits, and no slower than all of them together
 
@@ -40,7 +40,7 @@ def best_taxa(
         numbers. Of classes that score alike the first counts.
     """
     taxon_ids = np.asarray(taxon_ids, np.int64)
-    best = [np.full(len(features), _NO_TAXON) for _ in column_sets]
+    best = [np.full(len(features), NO_TAXON) for _ in column_sets]
     blocks = _blocks(len(taxon_ids), column_sets)
     starts = range(0, len(features), _PHOTOGRAPHS)
     spans = [slice(start, min(start + _PHOTOGRAPHS, len(features))) for start in starts]

@@ -35,10 +35,10 @@ from taxonvision.release.verdict import Verdict
 from taxonvision.release.write_release import Made, write_release
 from taxonvision.storage import Recipe, read_json, set_aside
 from taxonvision.taxonomy.changes import Changes
-from taxonvision.text import several
 from taxonvision.training.extraction import extract, features_of, with_contents
+from taxonvision.training.options import refuse_early_stopping, warn_of_unlearned
 from taxonvision.training.signals import Notice
-from taxonvision.training.strategies import Placement, lost_workers_told, place
+from taxonvision.training.strategies import Placement, lost_workers_told, on_cpu, place
 from taxonvision.training.unfinished import remove_unfinished, unfinished_model
 
 REFUSED = ".refused"
@@ -75,7 +75,7 @@ def update(
         RequeueError: told to stop.
     """
     read_lineage(parent.folder)  # what is damaged in it would be handed on
-    _refuse(examples, options, out)
+    _refuse(parent, examples, options, out)
     plan = plan_release(parent, examples, changes)
     placement = place(options.strategy, options.tpu)
     if placement.chief:
@@ -88,7 +88,8 @@ def update(
     ):
         notice.only_note()
         keras.utils.set_random_seed(options.seed)
-        tf.config.experimental.enable_op_determinism()
+        if on_cpu(placement):  # elsewhere it costs speed
+            tf.config.experimental.enable_op_determinism()
         verdict = _make(parent, examples, plan, options, placement, notice, folder, recipe)
         if verdict is None:
             return None
@@ -103,17 +104,15 @@ def update(
         return dict(read_json(folder / MANIFEST))
 
 
-def _refuse(examples: Examples, options: UpdateOptions, out: Path) -> None:
+def _refuse(parent: Model, examples: Examples, options: UpdateOptions, out: Path) -> None:
     """UserError for what cannot be had, before anything is done."""
-    counts = examples.manifest["counts"]
-    if not counts["train"]:
+    if not examples.manifest["counts"]["train"]:
         raise UserError(f"{examples.folder} has no photographs in the split train to learn from")
-    if options.head and options.head.fit.early_stopping and not counts["val"]:
-        raise UserError(
-            f"{examples.folder} has no photographs in the split val, which --early_stopping needs"
-        )
+    if options.head:
+        refuse_early_stopping(options.head.fit, examples)
     refused = Path(f"{out}{REFUSED}")
-    if refused.exists() and not is_model(refused):
+    taken = refused.exists() and (not is_model(refused) or refused.samefile(parent.folder))
+    if taken:
         raise UserError(
             f"{refused}, where the release would go if it was refused, is something else; "
             "choose another --out, or move it"
@@ -135,9 +134,12 @@ def _make(
     All workers extract features, the chief does the rest.
     """
     seconds: dict[str, float] = {}
-    photos = {split: with_contents(stored_photos(examples, split)) for split in _SPLITS}
-    with _timed("opening the parent", seconds):
-        parent = open_parent(model)
+    with _timed("opening", seconds):
+        photos = {split: with_contents(stored_photos(examples, split)) for split in _SPLITS}
+        parent = _comparable(open_parent(model), examples)
+    _refuse_retired(plan, examples, photos)
+    if placement.chief:
+        _say_what_cannot_be_judged(plan, model, photos["test"].class_ids)
     store = FeatureStore(
         options.cache,
         parent.backbone,
@@ -156,9 +158,11 @@ def _make(
     )
     kept = _keep(parent, plan, options, photos, train.class_ids, store)
     say(kept.reason)
-    _warn_of_unlearned(parent, plan, train.class_ids)
+    warn_of_unlearned(plan.classes[len(model.classes) :], train.class_ids)
+    fair = _fair(parent, photos["test"])
     with _timed("head", seconds):
-        fitted = refit(parent, plan, train, val, kept, options, notice, folder)
+        contents = photos["train"].contents
+        fitted = refit(parent, plan, train, contents, val, kept, options, notice, folder)
     with _timed("gate", seconds):
         verdict = judge_heads(
             (parent.head.kernel, parent.head.bias),
@@ -167,12 +171,34 @@ def _make(
             plan,
             test.values,
             test.class_ids,
+            fair,
             max_regression=options.max_regression,
             strict=options.strict,
         )
     made = Made(plan, photos, filled, kept, fitted, verdict, seconds)
     write_release(folder, recipe, parent, examples, made, options, store, placement)
     return verdict
+
+
+def _comparable(parent: Parent, examples: Examples) -> Parent:
+    """The parent without the keys of its photographs where they can match none of the examples.
+
+    Shards hold other bytes than the catalog that they were prepared from.
+    """
+    if parent.model.manifest.get("shrunk_to", 0) == examples.shrunk_to:
+        return parent
+    return replace(parent, trained_on=parent.trained_on.without_sample())
+
+
+def _refuse_retired(plan: Plan, examples: Examples, photos: Mapping[str, StoredPhotos]) -> None:
+    """UserError where a photograph's class is retired, which only a damaged catalog has."""
+    for of_split in photos.values():
+        classes = np.unique(of_split.class_ids)
+        for number in classes[plan.class_ids[classes] < 0].tolist():
+            raise UserError(
+                f"{examples.folder} has photographs of {examples.classes[number].name}, whose "
+                "class is retired; ingest again"
+            )
 
 
 def _keep(
@@ -188,26 +214,32 @@ def _keep(
     known = {plan.changes.current(c.taxon_id) for c in parent.model.classes if c.active}
     old = {taxon: number for taxon, number in plan.active.items() if taxon in known}
     contents = {split: of_split.contents for split, of_split in photos.items()}
-    tested = int(among(contents["test"], trained_on.contents).sum())
-    if tested:
-        say(
-            f"warning: the parent was trained on {tested} or more of the test photographs, "
-            "which flatters it; ingest with --splits_from"
-        )
     held_out = np.concatenate([contents["val"], contents["test"]])
     listed = Listed(class_ids, contents["train"], held_out)
     may_move = options.head is not None
     return keep_old_taxa(options.keep, trained_on, old, listed, store, refit=may_move)
 
 
-def _warn_of_unlearned(parent: Parent, plan: Plan, class_ids: np.ndarray) -> None:
-    added = plan.classes[len(parent.model.classes) :]
-    seen = set(np.unique(class_ids).tolist())
-    names = [each.name for each in added if each.class_id not in seen]
-    if names:
+def _fair(parent: Parent, test: StoredPhotos) -> np.ndarray:
+    """Which test photographs the parent is not known to have been trained on: bool [n]."""
+    fair = ~among(test.contents, parent.trained_on.contents)
+    seen = int((~fair).sum())
+    if seen:
         say(
-            f"warning: {several(len(names), 'new class')} without photographs in the split "
-            f"train cannot be learned: {', '.join(names[:5])}{' ...' if names[5:] else ''}"
+            f"warning: the parent was trained on {seen} or more of the test photographs, which are "
+            "left out of the gate; ingest with --splits_from"
+        )
+    return fair
+
+
+def _say_what_cannot_be_judged(plan: Plan, parent: Model, test: np.ndarray) -> None:
+    """Before hours of work; `test` int32 [n] are class ids of the catalog."""
+    known = {plan.changes.current(each.taxon_id) for each in parent.classes if each.active}
+    tested = plan.taxon_ids[plan.class_ids[np.unique(test)]]
+    if not known.intersection(tested.tolist()):
+        say(
+            "warning: the split test has no photograph of a taxon that the parent knows, so that "
+            "the gate will not be able to judge"
         )
 
 

@@ -71,7 +71,10 @@ class NewTaxon:
 
 @dataclass(frozen=True)
 class NewTaxa:
-    """Photographs of taxa that only the new release knows, named among all; None without any."""
+    """Photographs of taxa that only the new release answers, named among all; None without any.
+
+    Taxa that were split off and that came back are among them.
+    """
 
     photographs: int
     right: int

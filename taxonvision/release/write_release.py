@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.catalog.examples import Examples
+from taxonvision.dataset.balance import used_photographs
 from taxonvision.dataset.stored import StoredPhotos
 from taxonvision.features.store import FeatureStore, Filled
 from taxonvision.models.classifier import assemble
@@ -27,7 +29,7 @@ from taxonvision.release.refit import Fitted
 from taxonvision.release.verdict import Verdict
 from taxonvision.storage import Recipe, write_json
 from taxonvision.taxonomy.classes import retired_ids
-from taxonvision.training.strategies import Placement
+from taxonvision.training.strategies import Placement, on_cpu
 
 GATE = "gate.json"
 """All that the gate found; `model.json` has the headline."""
@@ -95,7 +97,8 @@ def _write_model(
     """Write the model; returns its manifest."""
     plan, head, train = made.plan, made.fitted.head, made.photos["train"]
     before = parent.model
-    taxa = plan.taxon_ids[plan.class_ids[train.class_ids]]
+    class_ids = plan.class_ids[train.class_ids]
+    used = _used(made, class_ids, options)
     return write_model(
         folder,
         assemble(parent.backbone.model, head.kernel, head.bias, retired_ids(plan.classes)),
@@ -113,11 +116,14 @@ def _write_model(
             "placement": placement.reason,
             "catalog": examples.fingerprint,
             "cache": store.as_json(),
+            "shrunk_to": examples.shrunk_to,
             "metrics": dict(made.fitted.metrics),
             "changes": plan.differences.as_json(),
             "seconds": {step: round(seconds, 1) for step, seconds in made.seconds.items()},
         },
-        trained_on=parent.trained_on.as_of(plan.changes.current).with_more(taxa, train.contents),
+        trained_on=parent.trained_on.as_of(plan.changes.current).with_more(
+            plan.taxon_ids[class_ids[used]], train.contents[used]
+        ),
         lineage=Lineage(
             version=plan.version,
             ancestors=[*before.manifest.get("lineage", ()), release_of(before)],
@@ -125,6 +131,15 @@ def _write_model(
             gate=gate,
         ),
     )
+
+
+def _used(made: Made, class_ids: np.ndarray, options: UpdateOptions) -> np.ndarray:
+    """Which training photographs, of classes int32 [n], changed a row: their numbers."""
+    if options.head is None:  # only rows of new taxa were
+        return np.flatnonzero(np.isin(class_ids, made.fitted.imprinted))
+    rows = np.concatenate([class_ids, made.kept.class_ids])
+    used = used_photographs(rows, options.head.sampling, options.head.seed)
+    return used[used < len(class_ids)]
 
 
 def _record(
@@ -160,7 +175,7 @@ def _record(
             replayed=len(made.kept.class_ids),
         ),
         seconds=made.seconds,
-        devices=placement.replicas if gpus else cores(),
-        device="GPU" if gpus else "CPU core",
+        devices=placement.workers * cores() if on_cpu(placement) else placement.replicas,
+        device="CPU core" if on_cpu(placement) else "GPU" if gpus else "TPU core",
         catalog=catalog,
     )

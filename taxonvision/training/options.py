@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from taxonvision.catalog.examples import Examples, LabelledPhotos
 from taxonvision.dataset.balance import Sampling, seen_counts
@@ -11,6 +14,7 @@ from taxonvision.errors import UserError
 from taxonvision.features.cache import default_cache
 from taxonvision.models.backbones import check_name
 from taxonvision.progress import say
+from taxonvision.taxonomy.classes import TaxonClass
 from taxonvision.text import several
 from taxonvision.training.augmentations import AUGMENTATIONS, AugmentationRecipe
 from taxonvision.training.fit_state import FitOptions
@@ -101,9 +105,25 @@ def refuse(
         options.network.precision,
         mixes=options.recipe.mixing.any,
     )
-    if options.fit.early_stopping and not examples.manifest["counts"]["val"]:
+    refuse_early_stopping(options.fit, examples)
+
+
+def refuse_early_stopping(fit: FitOptions, examples: Examples) -> None:
+    """UserError when it is asked for and there is nothing to watch."""
+    if fit.early_stopping and not examples.manifest["counts"]["val"]:
         raise UserError(
             f"{examples.folder} has no photographs in the split val, which --early_stopping needs"
+        )
+
+
+def warn_of_unlearned(classes: Sequence[TaxonClass], class_ids: np.ndarray) -> None:
+    """Say which of the classes have none of the training photographs with these class ids."""
+    seen = set(np.unique(class_ids).tolist())
+    names = [each.name for each in classes if each.class_id not in seen]
+    if names:
+        say(
+            f"warning: {several(len(names), 'class')} without photographs in the split train "
+            f"cannot be learned: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
         )
 
 
@@ -117,10 +137,4 @@ def warn(options: TrainOptions, examples: Examples, photos: LabelledPhotos) -> N
         say("warning: --precision changes nothing where a head is fitted on features")
     if options.loss.logit_adjustment and options.sampling.power == 0:
         say("warning: all classes are seen alike, so that the logit adjustment changes nothing")
-    trained = set(photos.class_ids.tolist())
-    untrained = [c.name for c in examples.classes if c.class_id not in trained]
-    if untrained:
-        say(
-            f"warning: {several(len(untrained), 'class')} without photographs in the split train "
-            f"cannot be learned: {', '.join(untrained[:5])}{' ...' if len(untrained) > 5 else ''}"
-        )
+    warn_of_unlearned([each for each in examples.classes if each.active], photos.class_ids)

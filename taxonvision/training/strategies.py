@@ -140,6 +140,12 @@ def lost_worker(error: Exception) -> bool:
     )
 
 
+def on_cpu(placement: Placement) -> bool:
+    """Whether no accelerator takes part; then results can be the same to the bit for free."""
+    on_tpu = isinstance(placement.strategy, tf.distribute.TPUStrategy)
+    return not on_tpu and not tf.config.list_physical_devices("GPU")
+
+
 @contextlib.contextmanager
 def lost_workers_told() -> Iterator[None]:
     """Turn what fails in the block because another process is gone into a UserError."""

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from taxonvision.catalog.examples import Examples, LabelledPhotos, warn_if_shrunk_below
-from taxonvision.dataset.balance import seen_counts
+from taxonvision.dataset.balance import seen_counts, used_photographs
 from taxonvision.dataset.batches import Batches, BatchOptions
 from taxonvision.dataset.stored import stored_photos
 from taxonvision.features.store import FeatureStore
@@ -36,7 +36,7 @@ from taxonvision.training.network import Network, start_backbone
 from taxonvision.training.options import TrainOptions, refuse, refuse_examples, warn
 from taxonvision.training.signals import Notice
 from taxonvision.training.step import of_chief
-from taxonvision.training.strategies import Placement, lost_workers_told, place
+from taxonvision.training.strategies import Placement, lost_workers_told, on_cpu, place
 from taxonvision.training.unfinished import remove_unfinished, unfinished_model
 from taxonvision.training.warm_start import WarmStart, note_start, read_warm_start
 
@@ -143,7 +143,7 @@ def _train(run: _Run, recipe: Recipe) -> None:
     """Train, and write the model if this process does."""
     options, examples = run.options, run.examples
     keras.utils.set_random_seed(options.seed)
-    if options.deterministic or (options.deterministic is None and _on_cpu(run.placement)):
+    if options.deterministic or (options.deterministic is None and on_cpu(run.placement)):
         tf.config.experimental.enable_op_determinism()
     trained = _head(run) if options.on_features else _network(run)
     if trained is None:  # the chief writes it
@@ -166,9 +166,10 @@ def _train(run: _Run, recipe: Recipe) -> None:
             "placement": run.placement.reason,
             "catalog": examples.fingerprint,
             "cache": trained.cache,
+            "shrunk_to": examples.shrunk_to,
             "metrics": {name: value for name, value in outcome.kept.items() if name != "trained"},
         },
-        trained_on=TrainedOn.of(_taxa_of(run), trained.contents),
+        trained_on=_trained_on(run, trained.contents),
     )
 
 
@@ -249,15 +250,12 @@ def _network(run: _Run) -> _Trained | None:
     return _Trained(model, network.backbone, outcome, stored.contents)
 
 
-def _taxa_of(run: _Run) -> np.ndarray:
-    """The taxa of the photographs that are trained on: int64 [n]."""
+def _trained_on(run: _Run, contents: np.ndarray) -> TrainedOn:
+    """What the head has learned from; the keys uint64 [n, 2] are those of all in the split."""
+    class_ids = run.photos.class_ids
+    used = used_photographs(class_ids, run.options.sampling, run.options.seed)
     taxon_of_class = np.array([c.taxon_id for c in run.examples.classes], np.int64)
-    return taxon_of_class[run.photos.class_ids]
-
-
-def _on_cpu(placement: Placement) -> bool:
-    on_tpu = isinstance(placement.strategy, tf.distribute.TPUStrategy)
-    return not on_tpu and not tf.config.list_physical_devices("GPU")
+    return TrainedOn.of(taxon_of_class[class_ids[used]], contents[used])
 
 
 def _warm_start(

@@ -19,6 +19,8 @@ from taxonvision.storage import (
 CHECKPOINTS = "checkpoints"
 START = "start.json"
 """What the checkpoints are of: backbone, size of the input, taxon ids."""
+ROWS = "rows.sha256"
+"""What a head is fitted on, beside its checkpoints."""
 _VERSION = "2"
 """Counts up when unfinished work of an earlier version cannot be gone on with."""
 
@@ -35,6 +37,18 @@ def unfinished_model(out: Path, recipe: Recipe, *, chief: bool, overwrite: bool)
         return
     with publish_resuming(out, MANIFEST, recipe, version=_VERSION, overwrite=overwrite) as folder:
         yield folder
+
+
+def go_on_with(folder: Path, rows: str) -> None:
+    """Remove checkpoints of a fit on other rows than those with this digest.
+
+    What is trained on may depend on more than the recipe: on features that a cache still has.
+    """
+    note = folder / CHECKPOINTS / ROWS
+    if note.parent.exists() and not (note.is_file() and note.read_text() == rows):
+        shutil.rmtree(note.parent)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(rows)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -47,7 +47,7 @@ def verdict(before, parent, after, plan, truth, **options):
     """Photograph i has the features e_i."""
     return judge_heads(
         before(len(parent)), parent, after(len(plan.classes)), plan,
-        np.eye(len(truth), dtype=np.float32), np.array(truth, np.int32),
+        np.eye(len(truth), dtype=np.float32), np.array(truth, np.int32), np.ones(len(truth), bool),
         **{"max_regression": 0.005, "strict": False, **options},
     )  # fmt: skip
 
@@ -95,6 +95,7 @@ def test_retired_classes_answer_nothing_and_are_not_judged():
     before = (loud[0][:, :3].copy(), loud[1][:3])
     found = judge_heads(
         before, parent, loud, plan, np.eye(2, dtype=np.float32), np.array([2, 3], np.int32),
+        np.ones(2, bool),
         max_regression=0.005, strict=False,
     )  # fmt: skip
     assert [t.taxon_id for t in found.by_taxon] == [30]
@@ -139,3 +140,13 @@ def test_a_loss_and_the_limits():
     assert verdict(good, parent, good, plan, truth).passed
     assert not verdict(good, parent, good, plan, truth, strict=True).passed  # 40 prove little
     assert verdict(good, parent, good, plan, truth, strict=True, max_regression=0.5).passed
+
+
+def test_what_the_parent_was_trained_on_is_not_judged():
+    parent, plan = classes_of(10, 20), Planned(classes_of(10, 20))
+    fair = np.array([True, True, False, False])
+    found = judge_heads(
+        naming(0, 1, 0, 1)(2), parent, naming(0, 1, 1, 0)(2), plan, np.eye(4, dtype=np.float32),
+        np.array([0, 1, 0, 1], np.int32), fair, max_regression=0.005, strict=False,
+    )  # fmt: skip
+    assert (found.shared.photographs, found.shared.lost) == (2, 0)

@@ -310,4 +310,3 @@ def test_every_row_is_told_right(case):
             weights = [max(photographs.get(c.taxon_id, 0), 1) for c in leading]
             mean = np.average(of_leading.astype(float), axis=1, weights=weights)
             assert np.allclose(found, mean, atol=1e-6)
-    assert list(result.new) == [i for i, origin in enumerate(result.origins) if origin == "new"]

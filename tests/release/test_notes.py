@@ -256,7 +256,7 @@ def test_better_and_worse(release, tmp_path):
     assert "1 photograph of old taxa, right before, now bears the name of" in markdown
     assert row(markdown, "Cabbage White (*Pieris rapae*) | *Novus")[1:] == ["*Novus taxon0*", "1"]
     assert "75.0% of 4 test photographs of 1 taxon" in markdown
-    assert "3 of 4 test photographs of 1 new taxon" in page.text
+    assert "3 of 4 test photographs of 1 taxon that the release before could not" in page.text
     assert release.verdict.reason[1:] in page.text
 
 

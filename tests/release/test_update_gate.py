@@ -264,13 +264,13 @@ def test_killed_at_any_moment_nothing_is_published(
 def test_tested_photographs_that_the_parent_knows_are_told_of(
     update, old_catalog, all_catalog, base, tmp_path, monkeypatch, catalog_of
 ):
-    """Not silently: they flatter the parent."""
+    """They would flatter the parent."""
     monkeypatch.setattr("meadow.SPLITS", ("test",) * 2 + ("train",) * 4 + ("val",) + ("test",) * 3)
     code, told = update(catalog_of(of_taxa(*OLD, CARDUI)), "--force")
     assert code == 0
     assert (
-        "warning: the parent was trained on 8 or more of the test photographs, which flatters it; "
-        "ingest with --splits_from"
+        "warning: the parent was trained on 8 or more of the test photographs, which are left out "
+        "of the gate; ingest with --splits_from"
     ) in told
 
 
