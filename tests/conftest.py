@@ -178,7 +178,9 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
     backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(hidden))
     catalog, contract = open_catalog(small_catalog), Contract(32)
     photos = catalog.photos("train")
-    values = np.concatenate(list(FeatureExtractor(backbone, contract).in_batches(photos.paths)))
+    extractor = FeatureExtractor(backbone)
+    batches = contract.read_batches(photos.paths, extractor.batch)
+    values = np.concatenate([extractor.of(pixels) for pixels in batches])
     train, none = Features(values, photos.class_ids), Features(values[:0], photos.class_ids[:0])
     head, outcome = fit_head(
         FeatureFeed(train, none, 4, Sampling(), 0),

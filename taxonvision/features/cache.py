@@ -85,12 +85,7 @@ class FeatureCache:
 
 
 class Search:
-    """Where the photographs wanted lie in the cache, as far as it was looked through.
-
-    Attributes:
-        damaged: rows that were found damaged so far, wanted or not.
-
-    """
+    """Where the photographs wanted lie in the cache, as far as it was looked through."""
 
     def __init__(self, files: ShardFormat, wanted: Wanted) -> None:
         self._format, self._wanted = files, wanted
@@ -98,7 +93,6 @@ class Search:
         self._row = np.zeros(len(wanted), np.uint16)
         self._names: list[str] = []
         self._seen: set[str] = set()
-        self.damaged = 0
 
     @property
     def missing(self) -> np.ndarray:
@@ -133,7 +127,6 @@ class Search:
         for path in litter:
             with contextlib.suppress(OSError):
                 path.unlink()
-        self.damaged += lost
         if damaged or litter:
             found = [f"{several(damaged, 'damaged file')} ({kept} rows kept, {lost} lost)"]
             found = found if damaged else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,9 +10,7 @@ import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.models.tflite import to_tflite
-from taxonvision.photograph import Source
 from taxonvision.progress import say
-from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.tflite import TFLiteModel
 
 _CPU_BATCH, _KERAS_BATCH = 8, 128
@@ -31,28 +29,16 @@ class FeatureExtractor:
 
     """
 
-    def __init__(
-        self,
-        backbone: keras.Model,
-        contract: Contract,
-        strategy: Any = None,
-        *,
-        on_replicas: bool | None = None,
-    ) -> None:
+    def __init__(self, backbone: keras.Model, strategy: Any = None) -> None:
         """Prepare to run it; converting it for LiteRT takes seconds.
 
         Args:
             backbone: `for_strategy` of it.
-            contract: how photographs become its input.
             strategy: of `tf.distribute`; None for a single device.
-            on_replicas: run by Keras on the devices of the strategy; None: where that is no CPU.
 
         """
-        self._contract = contract
-        if on_replicas is None:
-            on_replicas = _accelerated(strategy)
         self.batch, self._run = (
-            _on_replicas(backbone, strategy) if on_replicas else _on_cpu(backbone)
+            _on_replicas(backbone, strategy) if _accelerated(strategy) else _on_cpu(backbone)
         )
 
     def of(self, pixels: np.ndarray) -> np.ndarray:
@@ -61,13 +47,6 @@ class FeatureExtractor:
         No other process takes part, however many the strategy has.
         """
         return self._run(pixels)
-
-    def in_batches(self, sources: Sequence[Source]) -> Iterator[np.ndarray]:
-        """The features of the photographs in batches float32 [b, D], in order.
-
-        Raises UserError for a photograph that can no longer be read.
-        """
-        return map(self._run, self._contract.read_batches(sources, self.batch))
 
 
 def for_strategy(backbone: keras.Model, strategy: Any) -> keras.Model:

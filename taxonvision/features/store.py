@@ -53,13 +53,11 @@ class Filled:
     Attributes:
         known: that were there, of those that are this worker's part.
         extracted: that were not, and are now.
-        damaged: rows of the cache that were damaged, of whichever photographs.
 
     """
 
     known: int
     extracted: int
-    damaged: int
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ class FeatureStore:
             seen = f", {several(len(asked.searches), 'view')}" if len(asked.searches) > 1 else ""
             part = f" (worker 0 of {workers})" if workers > 1 else ""
             say(f"{description}{seen}: {known} from the cache, {extracted} extracted{part}")
-        return Filled(known, extracted, sum(search.damaged for search in asked.searches))
+        return Filled(known, extracted)
 
     def features(self, photos: StoredPhotos) -> tuple[CachedFeatures, ...]:
         """The features of photographs that all workers have filled in, a set a view so filled.
@@ -247,7 +245,7 @@ class FeatureStore:
 
     def _extractor(self) -> FeatureExtractor:
         if self._extractor_built is None:
-            self._extractor_built = FeatureExtractor(self._network, self.contract, self._strategy)
+            self._extractor_built = FeatureExtractor(self._network, self._strategy)
         return self._extractor_built
 
 

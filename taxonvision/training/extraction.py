@@ -49,9 +49,8 @@ def extract(
 
 
 def _of_all(placement: Placement, filled: Filled) -> Filled:
-    """Sums over the workers; each of them finds the damage that it comes across."""
-    known, extracted = (from_all(placement, n) for n in (filled.known, filled.extracted))
-    return Filled(known, extracted, filled.damaged)
+    """Sums over the workers."""
+    return Filled(*(from_all(placement, n) for n in (filled.known, filled.extracted)))
 
 
 def features_of(store: FeatureStore, photos: StoredPhotos) -> Features:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from fakes import stored
 
-from taxonvision.errors import UserError
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.engine import load_keras
 from taxonvision.runtime.contract import Contract
@@ -36,21 +35,14 @@ def by_keras(backbone, paths):
 def test_features_are_those_of_keras_in_the_order_of_the_photographs(backbone, paths):
     from taxonvision.features.extract import FeatureExtractor
 
-    extractor = FeatureExtractor(backbone, CONTRACT)
-    features = np.concatenate(list(extractor.in_batches(paths)))
+    extractor = FeatureExtractor(backbone)
+    batches = list(CONTRACT.read_batches(paths, extractor.batch))
+    assert [len(pixels) for pixels in batches] == [8, 4]
+    features = np.concatenate([extractor.of(pixels) for pixels in batches])
     assert features.shape == (12, 6)
     assert features.dtype == np.float32
     assert np.abs(features - by_keras(backbone, paths)).max() < 1e-4
-    pixels = next(CONTRACT.read_batches(paths, 3))
-    assert np.abs(extractor.of(pixels) - features[:3]).max() < 1e-6
-    assert extractor.batch == 8
-
-
-def test_a_photograph_deleted_since_is_named(backbone, tmp_path):
-    from taxonvision.features.extract import FeatureExtractor
-
-    with pytest.raises(UserError, match=r"gone\.jpg is listed and cannot be used"):
-        list(FeatureExtractor(backbone, CONTRACT).in_batches([tmp_path / "gone.jpg"]))
+    assert np.abs(extractor.of(batches[0][:3]) - features[:3]).max() < 1e-6
 
 
 def test_the_store_keeps_features_of_a_real_network(backbone, paths, tmp_path):
@@ -72,13 +64,13 @@ import numpy as np
 from taxonvision.training.strategies import place
 placement = place("multiworker", patience=180)
 from taxonvision.features import extract
-from taxonvision.runtime.contract import Contract
 import keras
+extract._accelerated = lambda _: True
 extract._KERAS_BATCH = 4
 with placement.strategy.scope():
     inputs = keras.Input((8, 8, 3))
     backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
-run = extract.FeatureExtractor(backbone, Contract(8), placement.strategy, on_replicas=True)
+run = extract.FeatureExtractor(backbone, placement.strategy)
 pixels = np.random.default_rng(placement.worker).integers(0, 256, (run.batch, 8, 8, 3), np.uint8)
 for _ in range(1 + 4 * placement.worker):
     assert np.abs(run.of(pixels) - pixels.mean(axis=(1, 2))).max() < 1e-3

@@ -211,7 +211,7 @@ def test_what_float16_cannot_hold_is_refused(paths, tmp_path, value):
     store.fake.of = lambda pixels: np.where(
         features_of(pixels) == features_of(pixels)[1], value, features_of(pixels)
     )
-    told = r"fake gives photograph p1 \(.*beyond 65504.* hold; leave the photograph out, or train on"
+    told = r"fake gives photograph p1 \(.*beyond 65504.*; leave the photograph out, or train on"
     with pytest.raises(UserError, match=told):
         store.fill(photos, "features")
     assert FakeStore(tmp_path).known(photos.contents).tolist() == [True] + [False] * 11

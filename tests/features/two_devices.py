@@ -12,7 +12,6 @@ keras = load_keras()
 import tensorflow as tf  # noqa: E402
 
 from taxonvision.features import extract  # noqa: E402
-from taxonvision.runtime.contract import Contract  # noqa: E402
 
 
 def backbone():
@@ -39,7 +38,7 @@ def main():
     for strategy in (None, tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
         network = extract.for_strategy(model, strategy)
         assert (network is model) == (strategy is None)
-        extractor = extract.FeatureExtractor(network, Contract(8), strategy)
+        extractor = extract.FeatureExtractor(network, strategy)
         used.append(extractor.batch)
         for count in range(1, extractor.batch + 1):
             features = extractor.of(pixels[:count])

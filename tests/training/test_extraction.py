@@ -46,17 +46,17 @@ class Filling:
         self.asked: list[tuple[object, ...]] = []
         self._stopped_at = stopped_at
 
-    def fill(self, photos, description, *, worker, workers, stop):
+    def fill(self, photos, description, *, worker, workers, stop, views):
         self.asked.append((photos, description, worker, workers, stop()))
         known = len(self.asked)
-        return None if description.endswith(self._stopped_at or "!") else Filled(known, 2, 3)
+        return None if description.endswith(self._stopped_at or "!") else Filled(known, 2)
 
 
 def test_all_splits_are_filled_by_their_names():
     filling, notice = Filling(), Notice()
     photos = {"train": "a", "val": "b", "test": "c"}
     done = extraction.extract(filling, photos, place("single"), notice)
-    assert done == [Filled(1, 2, 3), Filled(2, 2, 3), Filled(3, 2, 3)]
+    assert done == [Filled(1, 2), Filled(2, 2), Filled(3, 2)]
     assert [(p, d) for p, d, *_ in filling.asked] == [
         ("a", "features of train"), ("b", "features of val"), ("c", "features of test"),
     ]  # fmt: skip
