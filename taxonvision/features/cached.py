@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
-from collections.abc import Sequence
-from functools import lru_cache
+import resource
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,7 +49,7 @@ class CachedFeatures:
         features = np.empty((len(shards), self.dimension), np.float32)
         for start, end in pairwise([*starts, len(order)]):
             here = order[start:end]
-            features[here] = _mapped(self._paths[shards[here[0]]], self.dimension)[rows[here]]
+            features[here] = _mapping()(self._paths[shards[here[0]]], self.dimension)[rows[here]]
         return features
 
     def joined(self, other: CachedFeatures) -> CachedFeatures:
@@ -59,15 +61,37 @@ class CachedFeatures:
         return CachedFeatures([*self._paths, *other._paths], shards, rows, self.dimension)
 
 
-@lru_cache(_FILES_MAPPED)
+@cache
+def _mapping() -> Callable[[Path, int], np.ndarray]:
+    """`_mapped`, which remembers half of the files that this process may have open.
+
+    Python's `mmap` keeps a file open for as long as it is mapped, and the usual limit of 1,024 is
+    soon reached: it is raised as far as is needed and allowed.
+    """
+    limit, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * _FILES_MAPPED
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        raised = needed if allowed == resource.RLIM_INFINITY else min(needed, allowed)
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, allowed))
+            limit = raised
+    most = _FILES_MAPPED if limit == resource.RLIM_INFINITY else min(_FILES_MAPPED, limit // 2)
+    return lru_cache(most)(_mapped)
+
+
 def _mapped(path: Path, dimension: int) -> np.ndarray:
     """The features float16 [m, D] in a file; it never changes."""
     try:
         with path.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return np.frombuffer(data, "<f2", offset=HEADER).reshape(-1, dimension)
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         raise UserError(
-            f"{path} was in the feature cache and no longer can be read; "
+            f"{path} was in the feature cache and no longer is whole; "
             "the same command extracts its features again"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{path} in the feature cache cannot be read: {error.strerror}; try again, "
+            "or name another folder by --cache"
         ) from None

@@ -220,7 +220,7 @@ def test_features_removed_while_they_are_used_are_told(paths, tmp_path):
     (features,) = store.features(photos)
     for path in files_of(tmp_path):
         path.unlink()
-    with pytest.raises(UserError, match="no longer can be read"):
+    with pytest.raises(UserError, match="no longer is whole; the same command"):
         features[:]
 
 

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taxonvision.errors import UserError
+from taxonvision.features import cached
 from taxonvision.features.cached import CachedFeatures
 from taxonvision.features.shard_files import ShardFormat
 
@@ -53,3 +60,75 @@ def test_two_are_joined(pieces):
     other = CachedFeatures([], np.empty(0, np.int32), np.empty(0, np.uint16), 4)
     with pytest.raises(ValueError, match="features of 3 and of 4 values"):
         features.joined(other)
+
+
+MANY = """
+import resource
+import sys
+from pathlib import Path
+
+resource.setrlimit(resource.RLIMIT_NOFILE, {limits})
+sys.path.insert(0, {here!r})
+from fakes import DIMENSION, FakeStore, backbone
+import numpy as np
+
+store = FakeStore(Path({root!r}))
+random = np.random.default_rng(0)
+contents = random.integers(1, 2**63, (400, 2), np.uint64)
+values = random.normal(size=(400, DIMENSION)).astype(np.float16)
+for start in range(0, 400, 2):
+    store._caches[0].add(contents[start : start + 2], values[start : start + 2])
+features = store.of(contents)
+for _ in range(3):
+    chosen = random.permutation(400)
+    assert (features[chosen] == values[chosen]).all()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize(("limits", "raised"), [((64, 64), 64), ((64, 300), 300)])
+def test_more_files_than_may_be_open_are_read(tmp_path, limits, raised):
+    program = MANY.format(limits=limits, here=str(Path(__file__).parent), root=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{raised}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("limit", "allowed", "most"),
+    [
+        (1024, 1024, 512),
+        (1024, 4096, 2048),
+        (1024, resource.RLIM_INFINITY, 16_384),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 16_384),
+        (10**6, 10**6, 16_384),
+    ],
+)
+def test_as_many_files_are_mapped_as_the_limit_has_room_for(monkeypatch, limit, allowed, most):
+    now = [(limit, allowed)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: now[0])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: now.insert(0, pair))
+    assert cached._mapping.__wrapped__().cache_parameters()["maxsize"] == most
+    assert now[0][0] == limit or now[0][0] == min(allowed % 2**63, 32_768)
+
+
+def test_a_limit_that_cannot_be_raised_stays(monkeypatch):
+    def refuse(*_):
+        raise ValueError
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert cached._mapping.__wrapped__().cache_parameters()["maxsize"] == 128
+
+
+def test_why_a_file_cannot_be_read_is_told(tmp_path, monkeypatch):
+    def no_more(*_):
+        raise OSError(24, "Too many open files")
+
+    features = CachedFeatures(
+        [tmp_path / "a.npy"], np.zeros(1, np.int32), np.zeros(1, np.uint16), 3
+    )
+    monkeypatch.setattr(Path, "open", no_more)
+    with pytest.raises(
+        UserError, match=r"a\.npy in the .* cannot be read: Too many open files; try"
+    ):
+        features[:]
