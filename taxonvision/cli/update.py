@@ -150,7 +150,7 @@ def _options(values: flags.FlagValues) -> UpdateOptions:
     head = None
     unused = [f"--{name}" for name in FIT_FLAGS if values[name].present] if not epochs else []
     if unused:
-        say(f"warning: {', '.join(unused)} change nothing with --epochs=0, which fits nothing")
+        say(f"warning: no effect of {', '.join(unused)} with --epochs=0, which fits nothing")
     try:
         if epochs:
             fit = fit_options(values, "head", epochs, "float32")

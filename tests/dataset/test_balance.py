@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonvision.dataset.balance import Sampling, sampled_rows, seen_counts
+from taxonvision.dataset.balance import Sampling, sampled_rows, seen_counts, used_photographs
 
 CLASS_COUNT = 6
 class_ids = st.lists(st.integers(0, CLASS_COUNT - 1), min_size=1, max_size=60).map(
@@ -123,3 +123,10 @@ def test_large_class_ids_leave_room_for_numbers():
 def test_numbers_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         Sampling(**options)
+
+
+@given(class_ids, samplings, seeds)
+def test_the_photographs_used_are_those_that_some_epoch_sees(ids, sampling, seed):
+    rows = sampled_rows(ids, sampling, seed)
+    seen = {n for epoch in range(len(ids)) for n in epoch_of(rows, epoch).tolist()}
+    assert used_photographs(ids, sampling, seed).tolist() == sorted(seen)

@@ -160,3 +160,17 @@ def test_what_is_replayed_may_be_replayed(before, at_hand, held_out, cached, mos
     usable = sorted((before - at_hand - held_out) & cached)
     assert (found.how == REPLAY) == bool(usable)
     assert (found.features.numbers if usable else []) == usable[:most]
+
+
+MANY = trained_on(t10=range(1, 41), t20=range(41, 81))
+
+
+@pytest.mark.parametrize(("missing", "how"), [(8, NONE), (9, DISTILL)])
+def test_a_few_missing_photographs_do_not_outweigh_the_others(missing, how):
+    now = listed(*((0, n) for n in range(1 + missing, 41)), *((3, n) for n in range(41, 81)))
+    found = kept(before=MANY, now=now, store=Store())
+    assert found.how == how
+    assert found.reason.startswith(f"{missing} or more photographs of old taxa are not in")
+    assert found.reason.endswith("too few to guard old taxa for") == (how == NONE)
+    # What can be replayed is.
+    assert kept(before=MANY, now=now, store=Store(*range(81))).how == REPLAY

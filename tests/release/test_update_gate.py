@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,8 +239,8 @@ def test_killed_at_any_moment_nothing_is_published(
     assert update(all_catalog, "--epochs=0")[0] == 0
     good = bytes_in(tmp_path / "next")
     names = {
-        "fitted": "fit_active",
-        "written": "write_model",
+        "fitted": "refit",
+        "written": "write_release",
         "about to be published": "remove_unfinished",
     }
 
@@ -297,7 +298,7 @@ def test_a_new_taxon_that_cannot_be_learned_is_told_of(update, catalog_of, flags
     code, told = update(catalog_of(Wanted(numbers)), "--force", *flags)
     assert code == 0
     assert (
-        "warning: 1 new class without photographs in the split train cannot be learned: "
+        "warning: 1 class without photographs in the split train cannot be learned: "
         "Vanessa cardui"
     ) in told
 
@@ -313,3 +314,34 @@ def test_early_stopping_needs_photographs_to_validate_with(update, catalog_of, t
         ],
     )
     assert update(catalog, out=tmp_path / "other")[0] == 0
+
+
+def test_the_refused_release_is_not_its_own_parent(update, catalog_of, tmp_path):
+    assert update(catalog_of(WRONG), *FAR)[0] == 3
+    refused = tmp_path / "next.refused"
+    before = bytes_in(refused)
+    code, told = update(catalog_of(of_taxa(*OLD_AND_NEW)), model=refused)
+    assert (code, len(told)) == (2, 1)
+    assert told[0].startswith(f"taxonvision: {refused}, where the release would go if it was")
+    assert bytes_in(refused) == before
+
+
+def test_flags_that_change_nothing_are_told_of(update, all_catalog):
+    code, told = update(all_catalog, "--epochs=0", "--label_smoothing=0.1", "--sampling=0.5")
+    assert code == 0
+    assert told[0] == (
+        "warning: no effect of --batch_size, --label_smoothing, --sampling with --epochs=0, which "
+        "fits nothing"
+    )
+
+
+def test_a_model_whose_classes_do_not_fit_its_head_is_refused(update, base, all_catalog, tmp_path):
+    damaged = Path(shutil.copytree(base.folder, tmp_path / "damaged"))
+    lines = (damaged / "classes.csv").read_text().splitlines()
+    (damaged / "classes.csv").write_text("\n".join(lines[:-1]) + "\n")
+    code, told = update(all_catalog, model=damaged)
+    assert code == 2
+    assert told[-1] == (
+        f"taxonvision: {damaged} has 4 rows in its head and 3 classes; take it from a copy, or "
+        "train anew"
+    )
