@@ -93,6 +93,7 @@ class Search:
         self._row = np.zeros(len(wanted), np.uint16)
         self._names: list[str] = []
         self._seen: set[str] = set()
+        self._refused: set[str] = set()
 
     @property
     def missing(self) -> np.ndarray:
@@ -103,7 +104,8 @@ class Search:
         """Look through the shards that were not yet there the last time, and forget those gone.
 
         Each row found is compared with its checksum. The good rows of a damaged shard move to a new
-        one; the damaged are gone then, and missing.
+        one; the damaged are gone then, and missing. A shard that cannot be read stays as it is: its
+        rows are missing until it can.
         """
         names, litter = _listed(self._format.folder)
         gone = [at for at, name in enumerate(self._names) if name not in names]
@@ -111,19 +113,28 @@ class Search:
             self._shard[np.isin(self._shard, gone)] = -1
         fresh = deque(sorted(names - self._seen))
         damaged, lost, kept = 0, 0, 0
+        refused: dict[str, OSError] = {}
         for name in self._shown(fresh):
-            self._seen.add(name)
             try:
                 self._look_into(name)
             except FileNotFoundError:  # another process mended it meanwhile
+                pass
+            except OSError as error:
+                refused[name] = error
                 continue
             except DamagedError:
-                contents, values, rows = self._format.salvage(name)
+                try:
+                    contents, values, rows = self._format.salvage(name)
+                except OSError as error:
+                    refused[name] = error
+                    continue
                 if len(contents):
                     fresh.append(self._format.write(contents, values))
                 self._format.withdraw(name)
                 damaged, kept = damaged + 1, kept + len(contents)
                 lost += max(rows - len(contents), 0)
+            self._seen.add(name)
+        self._tell_refused(refused)
         for path in litter:
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -155,6 +166,18 @@ class Search:
             self._shard[numbers] = len(self._names)
             self._row[numbers] = rows
             self._names.append(name)
+
+    def _tell_refused(self, refused: dict[str, OSError]) -> None:
+        """Say once which shards cannot be read."""
+        new = {name: error for name, error in refused.items() if name not in self._refused}
+        self._refused |= new.keys()
+        for name, error in list(new.items())[:1]:
+            path = error.filename or self._format.keys_path(name)
+            others = f" and {several(len(new) - 1, 'other file')}" if len(new) > 1 else ""
+            say(
+                f"{path}{others} in the feature cache cannot be read: "
+                f"{error.strerror or error}; kept as they are, what is missing is extracted again"
+            )
 
     def _shown(self, names: deque[str]) -> Iterator[str]:
         """Take the names from the front until none is left; what is long shows how far it is."""

@@ -6,7 +6,8 @@ The checksums start from the digest of the feature space, so that no row of anot
 The file of keys comes last and by renaming: without it there is no shard. Files never change.
 
 Their headers are compared byte by byte with what was written and never interpreted, so that a
-file of any content is either read rightly or refused.
+file of any content is either read rightly or refused. Only bytes that were read prove damage: what
+the system does not let one read just now, an OSError, says nothing of the shard.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class ShardFormat:
     def read_keys(self, name: str) -> np.ndarray:
         """The keys of a shard, uint64 [m, 2].
 
-        Raises FileNotFoundError when it is gone, DamagedError when it is not whole.
+        Raises FileNotFoundError when it is gone, OSError when it cannot be read, DamagedError when
+        it is not whole.
         """
         data = _read(self.keys_path(name), _MOST_KEYS)
         rows = (len(data) - HEADER) // _KEY.itemsize
@@ -117,7 +119,8 @@ class ShardFormat:
         `rows` are ascending positions. They are read, not mapped: a disk that fails is an error
         that can be caught.
 
-        Raises FileNotFoundError when the shard is gone, DamagedError when a row is damaged.
+        Raises FileNotFoundError when the shard is gone, OSError when it cannot be read,
+        DamagedError when a row is damaged.
         """
         keys = np.frombuffer(_read(self.keys_path(name), _MOST_KEYS), _KEY, offset=HEADER)
         path, width = self.values_path(name), self.dimension * _VALUE.itemsize
@@ -135,8 +138,6 @@ class ShardFormat:
             if self.keys_path(name).exists():
                 raise DamagedError from None
             raise
-        except OSError:
-            raise DamagedError from None
         if len(data) != (last - first) * width:
             raise DamagedError
         values = np.frombuffer(data, _VALUE).reshape(-1, self.dimension)[rows - first]
@@ -148,6 +149,8 @@ class ShardFormat:
 
         Returns keys uint64 [g, 2], features float16 [g, D] and how many rows there seem to have
         been. Each row is proven by its own checksum; the rest of both files may be anything.
+
+        Raises OSError when a file cannot be read.
         """
         width = self.dimension * _VALUE.itemsize
         keys_data = _what_is_left(self.keys_path(name), _MOST_KEYS)
@@ -195,21 +198,16 @@ def _header(descr: str, shape: tuple[int, ...]) -> bytes:
 
 
 def _read(path: Path, most: int) -> bytes:
-    """The bytes of a file; DamagedError for one that cannot be read or has more than `most`."""
-    try:
-        with open(path, "rb", opener=_at_once) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-                raise DamagedError
-            return file.read()
-    except FileNotFoundError:
-        raise
-    except OSError:
-        raise DamagedError from None
+    """The bytes of a file; DamagedError for one that is none or has more than `most`."""
+    with open(path, "rb", opener=_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            raise DamagedError
+        return file.read()
 
 
 def _what_is_left(path: Path, most: int) -> bytes:
-    """The bytes of a file after its header, as far as it can be read."""
+    """The bytes of a file after its header; none of one that is gone or is no such file."""
     try:
         return _read(path, most)[HEADER:]
     except (FileNotFoundError, DamagedError):

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from taxonvision.errors import UserError
 from taxonvision.features import shard_files
 from taxonvision.features.cache import default_cache
+from taxonvision.features.search import Wanted
 
 HERE = Path(__file__).parent
 
@@ -190,6 +194,72 @@ def test_features_of_another_space_copied_here_are_not_taken(paths, tmp_path):
     features, result = features_of(FakeStore(tmp_path / "mine"), paths[:8])
     assert (result.known, result.extracted) == (0, 8)
     assert np.array_equal(features, direct(paths[:8]))
+
+
+def refusing(kind, number):
+    """Opens files as `open` does, but no shard's features, or keys."""
+
+    def opened(path, *options, **named):
+        if str(path).endswith(".keys.npy") == (kind == "keys"):
+            raise OSError(number, os.strerror(number), str(path))
+        return open(path, *options, **named)  # noqa: PTH123, `Path.open` knows no opener
+
+    return opened
+
+
+@pytest.mark.parametrize("kind", ["keys", "values"])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE, errno.EACCES])
+def test_what_cannot_be_read_just_now_stays(paths, tmp_path, monkeypatch, capsys, kind, number):
+    filled(tmp_path, paths[:8])
+    before = {path: path.read_bytes() for path in files_of(tmp_path)}
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_files, "open", refusing(kind, number), raising=False)
+        search = FakeStore(tmp_path)._caches[0].search(Wanted(stored(paths[:8]).contents))
+        for _ in range(2):  # told once
+            search.look()
+            assert search.missing.all()
+    said = capsys.readouterr().err
+    assert re.fullmatch(
+        rf"/\S*[0-9a-f]{{32}}(\.keys)?\.npy and 1 other file in the feature cache cannot be read: "
+        rf"{os.strerror(number)}; kept as they are, what is missing is extracted again\n",
+        said,
+    )
+    assert (".keys.npy" in said) == (kind == "keys")
+    assert {path: path.read_bytes() for path in files_of(tmp_path)} == before
+    search.look()  # it can be read again
+    assert not search.missing.any()
+
+
+def test_an_error_while_a_shard_is_read_is_no_damage(paths, tmp_path, monkeypatch, capsys):
+    filled(tmp_path, paths[:4])
+
+    class Failing(io.FileIO):
+        def read(self, *_):
+            raise OSError(errno.EIO, "Input/output error")
+
+    before = {path: path.read_bytes() for path in files_of(tmp_path)}
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_files, "open", lambda path, *_, **__: Failing(str(path)), raising=False)
+        assert filled(tmp_path, paths[:4]).extracted == 4
+    assert before.items() <= {path: path.read_bytes() for path in files_of(tmp_path)}.items()
+    assert ".keys.npy in the feature cache cannot be read: Input/output error;" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_damaged_shard_that_cannot_be_read_again_stays(paths, tmp_path, monkeypatch):
+    filled(tmp_path, paths[:4])
+    values = next(tmp_path.rglob("*[0-9a-f].npy"))
+    flipped(values, -1, 1)
+
+    def fail(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_files.ShardFormat, "salvage", fail)
+        assert filled(tmp_path, paths[:4]).extracted == 4
+    assert Path(str(values).replace(".npy", ".keys.npy")).exists()
 
 
 def test_links_folders_and_pipes_do_not_stop_it(paths, tmp_path):
