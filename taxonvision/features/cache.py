@@ -148,12 +148,15 @@ class Search:
                 "what is missing is extracted again"
             )
 
-    def features(self) -> CachedFeatures:
-        """The features of all photographs, in their order; ValueError when some are missing."""
-        if self.missing.any():
+    def features(self, chosen: np.ndarray | slice = slice(None)) -> CachedFeatures:
+        """The features of all photographs, in their order, or of those chosen, bool [n].
+
+        Raises ValueError when some of these are missing.
+        """
+        number = self._wanted.number[chosen]
+        if self.missing[number].any():
             raise ValueError("not all photographs are in the cache")
         paths = [self._format.values_path(name) for name in self._names]
-        number = self._wanted.number
         return CachedFeatures(paths, self._shard[number], self._row[number], self._format.dimension)
 
     def _look_into(self, name: str) -> None:

@@ -52,6 +52,12 @@ class CachedFeatures:
             features[here] = _mapping()(self._paths[shards[here[0]]], self.dimension)[rows[here]]
         return features
 
+    def take(self, numbers: np.ndarray) -> CachedFeatures:
+        """Those at whole numbers [m], in this order; they too stay on disk."""
+        return CachedFeatures(
+            self._paths, self._shards[numbers], self._rows[numbers], self.dimension
+        )
+
     def joined(self, other: CachedFeatures) -> CachedFeatures:
         """These features and, after them, those of others; ValueError for another dimension."""
         if other.dimension != self.dimension:

@@ -182,29 +182,16 @@ class FeatureStore:
         del self._asked[id(photos)]  # where they lie is all that is needed from now on
         return tuple(search.features() for search in asked.searches)
 
-    def known(self, contents: np.ndarray, view: int | None = None) -> np.ndarray:
-        """Which photographs with keys uint64 [n, 2] are in the cache, bool [n].
+    def kept(self, contents: np.ndarray, view: int = 0) -> tuple[np.ndarray, CachedFeatures]:
+        """Which photographs with keys uint64 [n, 2] are in the cache of a view, by keys alone.
 
-        In one view, or in all of them where None is named.
+        Returns bool [n], and the features of those that are there, in their order.
         """
         wanted = Wanted(contents)
-        known = ~unknown(contents)
-        for cache in self._caches if view is None else [self._caches[view]]:
-            search = cache.search(wanted)
-            search.look()
-            known &= ~search.missing[wanted.number]
-        return known
-
-    def of(self, contents: np.ndarray, view: int = 0) -> CachedFeatures:
-        """The features of photographs that are `known`, by keys uint64 [n, 2]; of one view.
-
-        Raises UserError when some are not in the cache.
-        """
-        search = self._caches[view].search(Wanted(contents))
+        search = self._caches[view].search(wanted)
         search.look()
-        if search.missing.any() or unknown(contents).any():
-            raise UserError(f"not all photographs asked for are in the feature cache {self.root}")
-        return search.features()
+        there = ~unknown(contents) & ~search.missing[wanted.number]
+        return there, search.features(there)
 
     def _ask(self, photos: StoredPhotos, views: int | None = None) -> _Asked:
         """The photographs' keys, and what was found of them up to now in the first views."""

@@ -115,10 +115,12 @@ def keep_old_taxa(
     if options.how == DISTILL:
         return Kept(how, f"{lacking}: {held}")
     usable = np.flatnonzero(away & ~among(trained_on.contents, listed.held_out))
-    usable = usable[store.known(trained_on.contents[usable], view=0)]
+    there, features = store.kept(trained_on.contents[usable])
+    usable = usable[there]
     # Sorted by taxon, and within a taxon in the order of a hash.
     taxa = trained_on.taxon_ids[usable]
-    usable = usable[np.arange(len(taxa)) - np.searchsorted(taxa, taxa) < options.replay_photos]
+    chosen = np.arange(len(taxa)) - np.searchsorted(taxa, taxa) < options.replay_photos
+    usable, features = usable[chosen], features.take(np.flatnonzero(chosen))
     if not len(usable):
         if options.how == REPLAY:
             raise UserError(
@@ -134,8 +136,7 @@ def keep_old_taxa(
         f"{lacking}: kept features of {several(len(usable), 'old photograph')} of "
         f"{taxa_replayed} {'taxon' if taxa_replayed == 1 else 'taxa'} are replayed"
     )
-    contents = trained_on.contents[usable]
-    return Kept(REPLAY, sentence, store.of(contents), class_ids, contents)
+    return Kept(REPLAY, sentence, features, class_ids, trained_on.contents[usable])
 
 
 def _lacking(photographs: int, taxa: Collection[int]) -> str:

@@ -145,10 +145,10 @@ def test_damage_that_others_mend_does_not_disturb(paths, tmp_path):
     filled(tmp_path, paths[:4])
     mine, some = FakeStore(tmp_path), stored(paths[:2])
     assert mine.fill(some, "features").known == 2
-    in_use = mine.of(some.contents)
+    _, in_use = mine.kept(some.contents)
     values = next(tmp_path.rglob("*[0-9a-f].npy"))
     flipped(values, -1, 1)
-    last = int(np.argmax(FakeStore(tmp_path).known(stored(paths[:4]).contents) == 0))
+    last = int(np.argmax(~FakeStore(tmp_path).kept(stored(paths[:4]).contents)[0]))
     assert last == 3
     assert np.array_equal(in_use[:], direct(paths[:2]))  # the file is still there
     (features,) = mine.features(some)

@@ -48,6 +48,16 @@ def test_slices_are_taken_as_from_an_array(pieces, part):
     assert np.array_equal(features[part], values[part])
 
 
+@given(st.lists(st.integers(-10, 9)), st.data())
+def test_those_taken_are_a_part_in_this_order(pieces, numbers, data):
+    features, values = pieces
+    part = features.take(np.array(numbers, np.int64))
+    assert np.array_equal(part[:], values[np.array(numbers, np.int64)])
+    row = st.integers(-len(numbers), len(numbers) - 1) if numbers else st.nothing()
+    rows = np.array(data.draw(st.lists(row)), np.int64)
+    assert np.array_equal(part[rows], part[:][rows])
+
+
 def test_nothing_may_be_joined(pieces):
     nothing = CachedFeatures([], np.empty(0, np.int32), np.empty(0, np.uint16), 3)
     assert pieces[0].joined(nothing)[:].tolist() == pieces[0][:].tolist()
@@ -78,7 +88,8 @@ contents = random.integers(1, 2**63, (400, 2), np.uint64)
 values = random.normal(size=(400, DIMENSION)).astype(np.float16)
 for start in range(0, 400, 2):
     store._caches[0].add(contents[start : start + 2], values[start : start + 2])
-features = store.of(contents)
+there, features = store.kept(contents)
+assert there.all()
 for _ in range(3):
     chosen = random.permutation(400)
     assert (features[chosen] == values[chosen]).all()

@@ -67,7 +67,7 @@ def test_workers_fill_it_in_any_order_and_stop_when_they_are_told(
         total += store.extracted
         if filled is None:
             assert store.extracted == patience * 3  # what was done is kept
-            assert FakeStore(root).known(photos.contents).sum() >= patience * 3
+            assert FakeStore(root).kept(photos.contents)[0].sum() >= patience * 3
     for worker in range(workers):
         store = FakeStore(root)
         assert store.fill(photos, "features", worker=worker, workers=workers)
@@ -114,7 +114,7 @@ def test_what_differs_never_shares_features(paths, tmp_path):
     ]
     for options in others:
         store = FakeStore(tmp_path, **options)
-        assert not store.known(photos.contents).any()
+        assert not store.kept(photos.contents)[0].any()
         assert store.fill(photos, "features").extracted == 12
         (features,) = store.features(photos)
         assert np.array_equal(features[:], direct(paths, options.get("contract", store.contract)))
@@ -143,18 +143,33 @@ def test_photographs_without_a_key_are_read_for_it(paths, tmp_path):
     store = FakeStore(tmp_path)
     store.fill(stored(paths[:4]), "features")
     assert store.fill(stored(paths, known=False), "features").known == 4
-    assert not store.known(np.zeros((2, 2), np.uint64)).any()
+    assert not store.kept(np.zeros((2, 2), np.uint64))[0].any()
 
 
 def test_old_photographs_are_found_by_their_keys_alone(paths, tmp_path):
     store = FakeStore(tmp_path)
     store.fill(stored(paths[:5]), "features")
     contents = stored(paths).contents
-    assert store.known(contents).tolist() == [True] * 5 + [False] * 7
-    chosen = [3, 0, 3]
-    assert np.array_equal(store.of(contents[chosen])[:], direct([paths[n] for n in chosen]))
-    with pytest.raises(UserError, match="not all photographs asked for"):
-        store.of(contents[[0, 7]])
+    there, features = store.kept(contents)
+    assert there.tolist() == [True] * 5 + [False] * 7
+    assert np.array_equal(features[:], direct(paths[:5]))
+    asked = np.concatenate([contents[[7, 3, 0]], np.zeros((1, 2), np.uint64), contents[[3]]])
+    there, features = store.kept(asked)
+    assert there.tolist() == [False, True, True, False, True]
+    assert np.array_equal(features[:], direct([paths[n] for n in [3, 0, 3]]))
+    assert np.array_equal(features.take(np.array([1]))[:], direct(paths[:1]))
+    there, features = store.kept(contents[:0])
+    assert (len(there), len(features)) == (0, 0)
+
+
+def test_damage_among_old_photographs_only_takes_those_away(paths, tmp_path):
+    store = FakeStore(tmp_path)
+    store.fill(stored(paths[:4]), "features")
+    values = next(tmp_path.rglob("*[0-9a-f].npy"))
+    values.write_bytes(values.read_bytes()[:-1])
+    there, features = store.kept(stored(paths[:4]).contents)
+    assert there.tolist() == [True] * 3 + [False]
+    assert np.array_equal(features[:], direct(paths[:3]))
 
 
 def test_a_changed_photograph_is_refused_when_it_is_to_be_extracted(own_paths, tmp_path):
@@ -166,8 +181,8 @@ def test_a_changed_photograph_is_refused_when_it_is_to_be_extracted(own_paths, t
     assert str(refused.value) == (
         f"photograph p4 ({own_paths[4]}) has changed since it was ingested; ingest again"
     )
-    assert FakeStore(tmp_path / "cache").known(photos.contents)[:3].all()  # what was done is kept
-    assert not FakeStore(tmp_path / "cache").known(photos.contents)[4]
+    assert FakeStore(tmp_path / "cache").kept(photos.contents)[0][:3].all()  # what was done is kept
+    assert not FakeStore(tmp_path / "cache").kept(photos.contents)[0][4]
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -214,7 +229,7 @@ def test_what_float16_cannot_hold_is_refused(paths, tmp_path, value):
     told = r"fake gives photograph p1 \(.*beyond 65504.*; leave the photograph out, or train on"
     with pytest.raises(UserError, match=told):
         store.fill(photos, "features")
-    assert FakeStore(tmp_path).known(photos.contents).tolist() == [True] + [False] * 11
+    assert FakeStore(tmp_path).kept(photos.contents)[0].tolist() == [True] + [False] * 11
 
 
 def test_a_cache_that_workers_do_not_share_is_told(paths, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -30,6 +30,16 @@ def contents(*numbers):
     return np.array([(7, n) for n in numbers], np.uint64).reshape(-1, 2)
 
 
+@dataclass(frozen=True)
+class Numbered:
+    """Stands in for the features of photographs with these numbers."""
+
+    numbers: list[int]
+
+    def take(self, chosen):
+        return Numbered([self.numbers[n] for n in chosen])
+
+
 class Store:
     """Has the features of some photographs; each is told by its number."""
 
@@ -38,12 +48,9 @@ class Store:
     def __init__(self, *numbers):
         self._numbers = numbers
 
-    def known(self, asked, view):
-        assert view == 0  # what is replayed needs no other
-        return np.isin(asked[:, 1], self._numbers)
-
-    def of(self, asked):
-        return SimpleNamespace(numbers=asked[:, 1].tolist())
+    def kept(self, asked):
+        there = np.isin(asked[:, 1], self._numbers)
+        return there, Numbered(asked[there, 1].tolist())
 
 
 def trained_on(**numbers):
