@@ -73,33 +73,11 @@ def write_release(
     found = made.verdict.as_json(made.plan.taxonomy)
     write_json(folder / GATE, found)
     headline = {name: found[name] for name in ("judged", "passed", "reason", "loss")}
-    manifest = _write_model(
-        folder, recipe, parent, examples, made, options, store, placement,
-        gate={**headline, "forced": forced},
-    )  # fmt: skip
-    catalog = examples.folder if isinstance(examples, Catalog) else None
-    release = _record(manifest, parent, made, catalog, placement, forced=forced)
-    write_release_notes(folder, release)
-
-
-def _write_model(
-    folder: Path,
-    recipe: Recipe,
-    parent: Parent,
-    examples: Examples,
-    made: Made,
-    options: UpdateOptions,
-    store: FeatureStore,
-    placement: Placement,
-    *,
-    gate: Mapping[str, Any],
-) -> Mapping[str, Any]:
-    """Write the model; returns its manifest."""
     plan, head, train = made.plan, made.fitted.head, made.photos["train"]
     before = parent.model
     class_ids = plan.class_ids[train.class_ids]
     used = _used(made, class_ids, options)
-    return write_model(
+    manifest = write_model(
         folder,
         assemble(parent.backbone.model, head.kernel, head.bias, retired_ids(plan.classes)),
         name=options.name or before.name,
@@ -128,9 +106,12 @@ def _write_model(
             version=plan.version,
             ancestors=[*before.manifest.get("lineage", ()), release_of(before)],
             changes=plan.differences.counts,
-            gate=gate,
+            gate={**headline, "forced": forced},
         ),
     )
+    catalog = examples.folder if isinstance(examples, Catalog) else None
+    release = _record(manifest, parent, made, catalog, placement, forced=forced)
+    write_release_notes(folder, release)
 
 
 def _used(made: Made, class_ids: np.ndarray, options: UpdateOptions) -> np.ndarray:
