@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,20 @@ class StoredPhotos:
     def name(self, number: int) -> str:
         """The photograph's id and place, for messages."""
         return f"photograph {self.photo_id(number)} ({self.source(number)})"
+
+    def take(self, numbers: np.ndarray) -> StoredPhotos:
+        """Those with numbers int64 [m], numbered anew in this order; of the files, only theirs."""
+        used, file_numbers = np.unique(self.file_numbers[numbers], return_inverse=True)
+        return replace(
+            self,
+            files=[self.files[number] for number in used.tolist()],
+            file_numbers=file_numbers.astype(np.int32),
+            offsets=self.offsets[numbers],
+            lengths=self.lengths[numbers],
+            class_ids=self.class_ids[numbers],
+            photo_id=lambda number: self.photo_id(int(numbers[number])),
+            contents=self.contents[numbers],
+        )
 
 
 def stored_photos(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +15,7 @@ import numpy as np
 from taxonvision.catalog.contents import unknown
 from taxonvision.dataset.stored import StoredPhotos
 from taxonvision.errors import UserError
-from taxonvision.features.cache import FeatureCache, Search
+from taxonvision.features.cache import FeatureCache
 from taxonvision.features.cached import CachedFeatures
 from taxonvision.features.extract import FeatureExtractor, for_strategy
 from taxonvision.features.reading import check_listed, known_contents, read_views
@@ -60,14 +60,27 @@ class Filled:
     extracted: int
 
 
-@dataclass(frozen=True)
 class _Asked:
-    """Photographs that were looked for."""
+    """Photographs that have keys, and the search for them in the caches of some views."""
+
+    def __init__(self, photos: StoredPhotos, caches: Sequence[FeatureCache]) -> None:
+        self.photos, self.wanted = photos, Wanted(photos.contents)
+        self.searches = [cache.search(self.wanted) for cache in caches]
+
+    def look(self) -> int:
+        """Look for them, again if need be; returns how many rows are missing."""
+        for search in self.searches:
+            search.look()
+        return sum(int(search.missing.sum()) for search in self.searches)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What filling has learned of photographs: in how many views, and where all of them lie."""
 
     photos: StoredPhotos
-    contents: np.ndarray
-    wanted: Wanted
-    searches: list[Search]
+    views: int | None = None
+    asked: _Asked | None = None
 
 
 class FeatureStore:
@@ -105,7 +118,7 @@ class FeatureStore:
         self._strategy = strategy
         self._network = for_strategy(backbone.model, strategy)
         self._extractor_built: FeatureExtractor | None = None
-        self._asked: dict[int, _Asked] = {}
+        self._known: dict[int, _Known] = {}
         self._shared = False
         weights = weights_digest(backbone.model)
         self.spaces = [
@@ -133,6 +146,7 @@ class FeatureStore:
     ) -> Filled | None:
         """Extract this worker's part of what the cache lacks, in the first `views`; None: in all.
 
+        A worker looks at no photographs but those of its part, and for no others' features.
         Returns None when `stop` said so before all was there; what was extracted until then is
         kept. Says how many were known and how many were not.
 
@@ -140,26 +154,25 @@ class FeatureStore:
         known, and for one to be extracted that cannot be read or has changed.
         """
         self._shared = self._shared or workers > 1
-        check_listed(photos)
-        asked = self._ask(photos, views)
-        for search in asked.searches:
-            search.look()
-        # Keys are random numbers: their remainders share the work out, and all agree on them.
-        mine = asked.wanted.low % np.uint64(workers) == worker
-        missing = np.stack([search.missing & mine for search in asked.searches])
-        if missing.any():
-            total, counts = int(missing.sum()), self._extract(asked, missing, stop)
+        part = _part(_with_keys(photos), worker, workers)
+        check_listed(part)
+        asked = _Asked(part, self._caches[:views])
+        self._known[id(photos)] = _Known(photos, views, asked if workers == 1 else None)
+        total = asked.look()
+        missing = np.stack([search.missing for search in asked.searches])
+        if total:
+            counts = self._extract(asked, missing, stop)
             if worker == 0:
                 counts = track(counts, total, description, size=int, closing=False)
             if sum(counts) < total:
                 return None
         listed = np.bincount(asked.wanted.number, minlength=len(asked.wanted))
         extracted = int((missing * listed).sum())
-        known = int((mine * listed).sum()) * len(asked.searches) - extracted
+        known = len(part) * len(asked.searches) - extracted
         if worker == 0:
             seen = f", {several(len(asked.searches), 'view')}" if len(asked.searches) > 1 else ""
-            part = f" (worker 0 of {workers})" if workers > 1 else ""
-            say(f"{description}{seen}: {known} from the cache, {extracted} extracted{part}")
+            whose = f" (worker 0 of {workers})" if workers > 1 else ""
+            say(f"{description}{seen}: {known} from the cache, {extracted} extracted{whose}")
         return Filled(known, extracted)
 
     def features(self, photos: StoredPhotos) -> tuple[CachedFeatures, ...]:
@@ -167,19 +180,20 @@ class FeatureStore:
 
         Raises UserError when some are not in the cache.
         """
-        asked = self._ask(photos)
-        lost = _lost(asked)
+        known = self._known.get(id(photos), _Known(photos))
+        asked = known.asked or _Asked(_with_keys(photos), self._caches[: known.views])
+        lost = asked.look()
         if lost and self._shared:
             with working("waiting for the features that other workers extracted"):
                 deadline = time.monotonic() + _PATIENCE
-                while (lost := _lost(asked)) and time.monotonic() < deadline:
+                while (lost := asked.look()) and time.monotonic() < deadline:
                     time.sleep(1)
         if lost:
             raise UserError(
                 f"{several(lost, 'row')} of features that the workers extracted are not in "
                 f"{self.root}; name a folder by --cache that all of them see"
             )
-        del self._asked[id(photos)]  # where they lie is all that is needed from now on
+        self._known.pop(id(photos), None)  # where they lie is all that is needed from now on
         return tuple(search.features() for search in asked.searches)
 
     def kept(self, contents: np.ndarray, view: int = 0) -> tuple[np.ndarray, CachedFeatures]:
@@ -193,15 +207,6 @@ class FeatureStore:
         there = ~unknown(contents) & ~search.missing[wanted.number]
         return there, search.features(there)
 
-    def _ask(self, photos: StoredPhotos, views: int | None = None) -> _Asked:
-        """The photographs' keys, and what was found of them up to now in the first views."""
-        if id(photos) not in self._asked:
-            contents = known_contents(photos)
-            wanted = Wanted(contents)
-            searches = [cache.search(wanted) for cache in self._caches[:views]]
-            self._asked[id(photos)] = _Asked(photos, contents, wanted, searches)
-        return self._asked[id(photos)]
-
     def _extract(
         self, asked: _Asked, missing: np.ndarray, stop: Callable[[], bool]
     ) -> Iterator[int]:
@@ -214,7 +219,7 @@ class FeatureStore:
         extractor = self._extractor()
         shards = [_Shard(cache, asked, self.backbone.name) for cache in self._caches]
         try:
-            pixels = read_views(asked.photos, asked.contents, views, self.contract)
+            pixels = read_views(asked.photos, asked.photos.contents, views, self.contract)
             for batch in _in_batches(pixels, extractor.batch):
                 if stop():
                     break
@@ -236,18 +241,22 @@ class FeatureStore:
         return self._extractor_built
 
 
-def _lost(asked: _Asked) -> int:
-    """Look again; how many rows are missing."""
-    for search in asked.searches:
-        search.look()
-    return sum(int(search.missing.sum()) for search in asked.searches)
+def _with_keys(photos: StoredPhotos) -> StoredPhotos:
+    return replace(photos, contents=known_contents(photos))
+
+
+def _part(photos: StoredPhotos, worker: int, workers: int) -> StoredPhotos:
+    """A worker's part: keys are random numbers, and all agree on their remainders."""
+    if workers == 1:
+        return photos
+    return photos.take(np.flatnonzero(photos.contents[:, 1] % np.uint64(workers) == worker))
 
 
 class _Shard:
     """Features on their way into the cache of one view, which takes many at a time."""
 
     def __init__(self, cache: FeatureCache, asked: _Asked, backbone: str) -> None:
-        self._cache, self._asked, self._backbone = cache, asked, backbone
+        self._cache, self._photos, self._backbone = cache, asked.photos, backbone
         self._numbers: list[int] = []
         self._rows: list[np.ndarray] = []
 
@@ -257,7 +266,7 @@ class _Shard:
             row = features.astype(np.float16)
         if not np.isfinite(row).all():
             raise UserError(
-                f"{self._backbone} gives {self._asked.photos.name(number)} features that are no "
+                f"{self._backbone} gives {self._photos.name(number)} features that are no "
                 f"numbers or beyond {np.finfo(np.float16).max:.0f}, which the feature cache cannot "
                 "hold; leave the photograph out, or train on another backbone"
             )
@@ -269,7 +278,7 @@ class _Shard:
     def write(self) -> None:
         """Put into the cache what was taken since the last time."""
         if self._rows:
-            self._cache.add(self._asked.contents[self._numbers], np.stack(self._rows))
+            self._cache.add(self._photos.contents[self._numbers], np.stack(self._rows))
         self._numbers, self._rows = [], []
 
 

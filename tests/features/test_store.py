@@ -15,6 +15,7 @@ from taxonvision.dataset.shards import open_shards
 from taxonvision.dataset.stored import stored_photos
 from taxonvision.errors import UserError
 from taxonvision.features import store as store_module
+from taxonvision.features.shard_files import ShardFormat
 from taxonvision.runtime.contract import Contract
 
 NUMBERS = st.lists(st.integers(0, 11), max_size=14)
@@ -75,6 +76,39 @@ def test_workers_fill_it_in_any_order_and_stop_when_they_are_told(
     (features,) = store.features(photos)
     assert np.array_equal(features[:], direct(files))
     assert total == len(set(chosen))
+
+
+def test_a_worker_looks_at_its_part_alone(tmp_path, monkeypatch):
+    files = write_photos(tmp_path / "own", 20)
+    root, photos = tmp_path / "cache", stored(files)
+    part = np.flatnonzero(photos.contents[:, 1] % 2 == 1)
+    assert 0 < len(part) < 20
+    FakeStore(root).fill(photos, "features")
+    checked = []
+    check = ShardFormat.check
+
+    def counting(self, name, count, rows):
+        checked.append(len(rows))
+        return check(self, name, count, rows)
+
+    monkeypatch.setattr(ShardFormat, "check", counting)
+    for worker, count in [(1, len(part)), (0, 20 - len(part))]:
+        checked.clear()
+        filled = FakeStore(root).fill(photos, "features", worker=worker, workers=2)
+        assert (filled.known, filled.extracted, sum(checked)) == (count, 0, count)
+    gone = int(part[-1])
+    files[gone].unlink()
+    assert FakeStore(root).fill(photos, "features", worker=0, workers=2)
+    with pytest.raises(UserError, match=rf"photograph p{gone} \(.*{gone}\.png\) is listed"):
+        FakeStore(root).fill(photos, "features", worker=1, workers=2)
+
+
+def test_views_that_workers_filled_are_those_answered(paths, tmp_path):
+    photos, store = stored(paths), FakeStore(tmp_path, views=2)
+    for worker in (1, 0):
+        store.fill(photos, "features", worker=worker, workers=2, views=1)
+    (features,) = store.features(photos)
+    assert np.array_equal(features[:], direct(paths))
 
 
 def test_counts_are_said_and_the_extractor_is_not_built_in_vain(paths, tmp_path, capsys):
