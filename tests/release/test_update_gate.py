@@ -298,8 +298,7 @@ def test_a_new_taxon_that_cannot_be_learned_is_told_of(update, catalog_of, flags
     code, told = update(catalog_of(Wanted(numbers)), "--force", *flags)
     assert code == 0
     assert (
-        "warning: 1 class without photographs in the split train cannot be learned: "
-        "Vanessa cardui"
+        "warning: 1 class without photographs in the split train cannot be learned: Vanessa cardui"
     ) in told
 
 
