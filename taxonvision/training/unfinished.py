@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxonvision.models.directory import MANIFEST
+from taxonvision.progress import say
 from taxonvision.storage import (
     Recipe,
     check_unfinished,
@@ -36,7 +37,26 @@ def unfinished_model(out: Path, recipe: Recipe, *, chief: bool, overwrite: bool)
         yield partial_of(out)
         return
     with publish_resuming(out, MANIFEST, recipe, version=_VERSION, overwrite=overwrite) as folder:
-        yield folder
+        try:
+            yield folder
+        except BaseException as error:
+            _leave(folder, error)
+            raise
+
+
+def _leave(folder: Path, error: BaseException) -> None:
+    """Remove what no run can go on with; tell whoever interrupts what stays."""
+    if (folder / MANIFEST).exists():
+        return
+    if any((folder / CHECKPOINTS).glob("step-*.npz")):
+        if isinstance(error, KeyboardInterrupt):
+            say(f"checkpoints are kept in {folder}; the same command goes on there")
+        return
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif not path.name.startswith("."):  # what says whose the folder is
+            path.unlink(missing_ok=True)
 
 
 def go_on_with(folder: Path, rows: str) -> None:
