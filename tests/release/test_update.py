@@ -370,7 +370,9 @@ def test_a_parent_of_an_earlier_version(update, base, catalog_of, tmp_path, flag
     assert [r["version"] for r in made["lineage"]] == ["1"]
     trained_on = read_trained_on(tmp_path / "next")
     assert trained_on is not None
-    assert trained_on.photographs == {IO: 4, ATALANTA: 4, CARDUI: 4}
+    # Without a refit the row of the old one stays as it is.
+    old = {} if "--epochs=0" in flags else {IO: 4}
+    assert trained_on.photographs == {**old, ATALANTA: 4, CARDUI: 4}
 
 
 def test_a_parent_of_another_kind(update, base, tmp_path):
