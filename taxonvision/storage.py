@@ -153,18 +153,18 @@ def publish_resuming(
     check_place(out, manifest, recipe, overwrite=overwrite)
     mark = _mark_of(recipe, version)
     with _partial_of(out) as partial:
-        if not (
-            _text_of(partial / _MARK) == mark or _digest_at(partial / manifest) == recipe.digest
-        ):
-            _make_empty(partial)
-            with (partial / _MARK).open("w") as file:
-                file.write(mark)
-                file.flush()
-                os.fsync(file.fileno())  # without it, what follows belongs to nobody
         try:
+            if not (
+                _text_of(partial / _MARK) == mark or _digest_at(partial / manifest) == recipe.digest
+            ):
+                _make_empty(partial)
+                with (partial / _MARK).open("w") as file:
+                    file.write(mark)
+                    file.flush()
+                    os.fsync(file.fileno())  # without it, what follows belongs to nobody
             yield partial
         except BaseException:
-            if partial.is_dir() and [path.name for path in partial.iterdir()] == [_MARK]:
+            if partial.is_dir() and {path.name for path in partial.iterdir()} <= {_MARK}:
                 shutil.rmtree(partial)  # there is nothing to go on with
             raise
         try:
