@@ -142,7 +142,7 @@ def read_bytes(source: Source) -> bytes:
     """The bytes of a photograph's file; PhotographError with the reason when there are none."""
     path = source.path if isinstance(source, Piece) else source
     try:
-        with open(path, "rb", opener=_at_once) as file:
+        with open(path, "rb", opener=at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise PhotographError("a pipe, socket or device, no file")
@@ -169,7 +169,7 @@ def _piece_of(descriptor: int, piece: Piece) -> bytes:
     return data
 
 
-def _at_once(path: str, flags: int) -> int:
+def at_once(path: str, flags: int) -> int:
     """Open without waiting for somebody to write, should it be a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)
 

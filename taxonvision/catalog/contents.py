@@ -48,3 +48,14 @@ def contents_in(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 def unknown(contents: np.ndarray) -> np.ndarray:
     """Which of the keys uint64 [n, 2] are not known, bool [n]."""
     return np.asarray((contents == 0).all(axis=1))
+
+
+def among(contents: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Bool [n]: which of the contents uint64 [n, 2] are among the others uint64 [m, 2]."""
+    return np.isin(_as_one(contents), _as_one(others))
+
+
+def _as_one(contents: np.ndarray) -> np.ndarray:
+    """Each content as one value, a record of two numbers: [n]."""
+    record = np.dtype([("high", np.uint64), ("low", np.uint64)])
+    return np.ascontiguousarray(contents, np.uint64).view(record).reshape(-1)

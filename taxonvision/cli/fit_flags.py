@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from taxonvision.training.fit_state import FitOptions
     from taxonvision.training.losses import LossOptions
 
-FIT_FLAGS = (
-    "batch_size", "optimizer", "learning_rate", "warmup", "weight_decay", "ema", "label_smoothing",
-    "tree_smoothing", "logit_adjustment", "max_photos", "sampling", "early_stopping", "views",
-)  # fmt: skip
-"""What `define_fit` defines beside --epochs."""
 NOT_IN_RECIPES = ("strategy", "tpu", "checkpoint_steps", "cache")
 """They say where and how a model is trained, not what comes out: a run may move elsewhere."""
 
@@ -125,6 +120,13 @@ def define_fit(values: flags.FlagValues, *, epochs: str, fewest_epochs: int = 1)
         upper_bound=64,
         flag_values=values,
     )
+
+
+def names_of_fit() -> list[str]:
+    """The flags of `define_fit` beside --epochs."""
+    values = flags.FlagValues()
+    define_fit(values, epochs="")
+    return [name for name in values if name != "epochs"]
 
 
 def define_where(values: flags.FlagValues) -> None:

@@ -14,7 +14,6 @@ from absl import flags
 
 from taxonvision.cli.examples import inputs_of, open_examples
 from taxonvision.cli.fit_flags import (
-    FIT_FLAGS,
     NOT_IN_RECIPES,
     cache_of,
     define_fit,
@@ -22,6 +21,7 @@ from taxonvision.cli.fit_flags import (
     fit_options,
     given,
     loss_options,
+    names_of_fit,
     sampling_of,
 )
 from taxonvision.cli.values import define_seed, digest_of_table, optional_path, recipe_of
@@ -148,7 +148,7 @@ def _options(values: flags.FlagValues) -> UpdateOptions:
 
     epochs = given(values, "epochs", _EPOCHS)
     head = None
-    unused = [f"--{name}" for name in FIT_FLAGS if values[name].present] if not epochs else []
+    unused = [f"--{name}" for name in names_of_fit() if values[name].present] if not epochs else []
     if unused:
         say(f"warning: no effect of {', '.join(unused)} with --epochs=0, which fits nothing")
     try:

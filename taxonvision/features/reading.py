@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,40 +49,39 @@ def _first_gone(photos: StoredPhotos) -> Callable[[int], int | None]:
     return gone
 
 
-def known_contents(photos: StoredPhotos) -> np.ndarray:
-    """Keys uint64 [n, 2] of all photographs; the files of those without one are read for it.
+def with_contents(photos: StoredPhotos) -> StoredPhotos:
+    """The same photographs, all of them with a key; the files of those without are read for it.
 
     Raises UserError for a photograph that cannot be read.
     """
     numbers = np.flatnonzero(unknown(photos.contents))
     if not len(numbers):
-        return photos.contents
+        return photos
     contents = photos.contents.copy()
     keys = map_in_order(lambda number: content_of(_read(photos, number)), map(int, numbers))
     shown = track(keys, len(numbers), "keys of photographs that the catalog does not know")
     for number, key in zip(numbers, shown, strict=True):
         contents[number] = key
-    return contents
+    return replace(photos, contents=contents)
 
 
 def read_views(
-    photos: StoredPhotos, contents: np.ndarray, views: np.ndarray, contract: Contract
+    photos: StoredPhotos, views: np.ndarray, contract: Contract
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """The number of each photograph and of each of its views, and the pixels uint8 [S, S, 3].
 
     Args:
-        photos: the photographs.
-        contents: their keys uint64 [n, 2].
+        photos: the photographs, all of which have keys.
         views: bool [K, n], which views of which photographs.
         contract: how they become S × S pixels.
 
     Raises:
-        UserError: a photograph cannot be read or is not the one that had this key.
+        UserError: a photograph cannot be read or is not the one that had its key.
 
     """
 
     def read(number: int) -> list[tuple[int, int, np.ndarray]]:
-        data, content = _read(photos, number), content_of_row(contents, number)
+        data, content = _read(photos, number), content_of_row(photos.contents, number)
         if content_of(data) != content:
             again = "prepared; prepare" if photos.lengths[number] >= 0 else "ingested; ingest"
             raise UserError(f"{photos.name(number)} has changed since it was {again} again")

@@ -26,6 +26,7 @@ from zlib import crc32
 import numpy as np
 
 from taxonvision.errors import UserError
+from taxonvision.photograph import at_once
 
 KEYS, VALUES, UNFINISHED = ".keys.npy", ".npy", ".keys.unfinished"
 NAME = re.compile(r"([0-9a-f]{32})(\.keys\.npy|\.npy|\.keys\.unfinished)")
@@ -128,7 +129,7 @@ class ShardFormat:
             raise DamagedError
         first, last = int(rows[0]), int(rows[-1]) + 1
         try:
-            with open(path, "rb", opener=_at_once) as file:
+            with open(path, "rb", opener=at_once) as file:
                 whole = os.fstat(file.fileno()).st_size == HEADER + count * width
                 if not whole or file.read(HEADER) != _values_header((count, self.dimension)):
                     raise DamagedError
@@ -199,7 +200,7 @@ def _header(descr: str, shape: tuple[int, ...]) -> bytes:
 
 def _read(path: Path, most: int) -> bytes:
     """The bytes of a file; DamagedError for one that is none or has more than `most`."""
-    with open(path, "rb", opener=_at_once) as file:
+    with open(path, "rb", opener=at_once) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:
             raise DamagedError
@@ -212,11 +213,6 @@ def _what_is_left(path: Path, most: int) -> bytes:
         return _read(path, most)[HEADER:]
     except (FileNotFoundError, DamagedError):
         return b""
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Open without waiting for somebody to write, should it be a pipe."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:

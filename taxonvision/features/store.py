@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +18,7 @@ from taxonvision.errors import UserError
 from taxonvision.features.cache import FeatureCache
 from taxonvision.features.cached import CachedFeatures
 from taxonvision.features.extract import FeatureExtractor, for_strategy
-from taxonvision.features.reading import check_listed, known_contents, read_views
+from taxonvision.features.reading import check_listed, read_views, with_contents
 from taxonvision.features.search import Wanted
 from taxonvision.features.space import FeatureSpace, weights_digest
 from taxonvision.progress import say, track, working
@@ -154,7 +154,7 @@ class FeatureStore:
         known, and for one to be extracted that cannot be read or has changed.
         """
         self._shared = self._shared or workers > 1
-        part = _part(_with_keys(photos), worker, workers)
+        part = _part(with_contents(photos), worker, workers)
         check_listed(part)
         asked = _Asked(part, self._caches[:views])
         self._known[id(photos)] = _Known(photos, views, asked if workers == 1 else None)
@@ -181,7 +181,7 @@ class FeatureStore:
         Raises UserError when some are not in the cache.
         """
         known = self._known.get(id(photos), _Known(photos))
-        asked = known.asked or _Asked(_with_keys(photos), self._caches[: known.views])
+        asked = known.asked or _Asked(with_contents(photos), self._caches[: known.views])
         lost = asked.look()
         if lost and self._shared:
             with working("waiting for the features that other workers extracted"):
@@ -196,13 +196,13 @@ class FeatureStore:
         self._known.pop(id(photos), None)  # where they lie is all that is needed from now on
         return tuple(search.features() for search in asked.searches)
 
-    def kept(self, contents: np.ndarray, view: int = 0) -> tuple[np.ndarray, CachedFeatures]:
-        """Which photographs with keys uint64 [n, 2] are in the cache of a view, by keys alone.
+    def kept(self, contents: np.ndarray) -> tuple[np.ndarray, CachedFeatures]:
+        """Which photographs with keys uint64 [n, 2] are in the cache of the first view.
 
         Returns bool [n], and the features of those that are there, in their order.
         """
         wanted = Wanted(contents)
-        search = self._caches[view].search(wanted)
+        search = self._caches[0].search(wanted)
         search.look()
         there = ~unknown(contents) & ~search.missing[wanted.number]
         return there, search.features(there)
@@ -219,7 +219,7 @@ class FeatureStore:
         extractor = self._extractor()
         shards = [_Shard(cache, asked, self.backbone.name) for cache in self._caches]
         try:
-            pixels = read_views(asked.photos, asked.photos.contents, views, self.contract)
+            pixels = read_views(asked.photos, views, self.contract)
             for batch in _in_batches(pixels, extractor.batch):
                 if stop():
                     break
@@ -239,10 +239,6 @@ class FeatureStore:
         if self._extractor_built is None:
             self._extractor_built = FeatureExtractor(self._network, self._strategy)
         return self._extractor_built
-
-
-def _with_keys(photos: StoredPhotos) -> StoredPhotos:
-    return replace(photos, contents=known_contents(photos))
 
 
 def _part(photos: StoredPhotos, worker: int, workers: int) -> StoredPhotos:

@@ -126,16 +126,29 @@ def release_of(model: Model) -> dict[str, Any]:
     recorded = model.manifest.get("release")
     if isinstance(recorded, dict):
         return dict(recorded)
-    active, retired = active_ids(model.classes), retired_ids(model.classes)
+    lineage = Lineage(str(model.manifest["version"]))
+    return _release(
+        model.name, model.fingerprint, None, model.classes, lineage, model.manifest.get("catalog")
+    )
+
+
+def _release(
+    name: str,
+    fingerprint: str,
+    made_on: str | None,
+    classes: Sequence[TaxonClass],
+    lineage: Lineage,
+    catalog: str | None,
+) -> dict[str, Any]:
     return {
-        "name": model.name,
-        "version": model.manifest["version"],
-        "fingerprint": model.fingerprint,
-        "made_on": None,
-        "classes": {"active": len(active), "retired": len(retired)},
-        "changes": None,
-        "gate": None,
-        "catalog": model.manifest.get("catalog"),
+        "name": name,
+        "version": lineage.version,
+        "fingerprint": fingerprint,
+        "made_on": made_on,
+        "classes": {"active": len(active_ids(classes)), "retired": len(retired_ids(classes))},
+        "changes": lineage.changes,
+        "gate": lineage.gate,
+        "catalog": catalog,
     }
 
 
@@ -202,16 +215,9 @@ def write_model(
     columns = list(history[0]) if history else ["epoch"]
     write_csv(folder / "history.csv", columns, ([row[c] for c in columns] for row in history))
     write_trained_on(folder, trained_on)
-    release = {
-        "name": name,
-        "version": lineage.version,
-        "fingerprint": _fingerprint(model, classes),
-        "made_on": datetime.date.today().isoformat(),
-        "classes": {"active": len(active_ids(classes)), "retired": len(retired_ids(classes))},
-        "changes": lineage.changes,
-        "gate": lineage.gate,
-        "catalog": facts["catalog"],
-    }
+    made_on = datetime.date.today().isoformat()
+    fingerprint = _fingerprint(model, classes)
+    release = _release(name, fingerprint, made_on, classes, lineage, facts["catalog"])
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": name,
@@ -222,7 +228,7 @@ def write_model(
         "made_by": recipe.as_json(),
         "contract": {"size": contract.size, "crop_ratio": contract.crop_ratio},
         **facts,
-        "fingerprint": release["fingerprint"],
+        "fingerprint": fingerprint,
         "packages": {
             "taxonvision": taxonvision.__version__,
             "tensorflow": tensorflow.__version__,

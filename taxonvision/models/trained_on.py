@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taxonvision.catalog.contents import among
 from taxonvision.errors import UserError
 from taxonvision.tables import (
     integer,
@@ -97,11 +98,6 @@ class TrainedOn:
         )
 
 
-def among(contents: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Bool [n]: which of the contents uint64 [n, 2] are among the others uint64 [m, 2]."""
-    return np.isin(_as_one(contents), _as_one(others))
-
-
 def write_trained_on(folder: Path, trained_on: TrainedOn) -> None:
     """Write `photographs.csv` and `trained_on.parquet` into a model's folder."""
     import duckdb
@@ -159,9 +155,3 @@ def _lowest(taxon_ids: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np
 def _counted(taxon_ids: np.ndarray) -> dict[int, int]:
     taxa, counts = np.unique(taxon_ids, return_counts=True)
     return dict(zip(taxa.tolist(), counts.tolist(), strict=True))
-
-
-def _as_one(contents: np.ndarray) -> np.ndarray:
-    """Each content as one value, a record of two numbers: [n]."""
-    record = np.dtype([("high", np.uint64), ("low", np.uint64)])
-    return np.ascontiguousarray(contents, np.uint64).view(record).reshape(-1)

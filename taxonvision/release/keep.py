@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from taxonvision.catalog.contents import among
 from taxonvision.errors import UserError
-from taxonvision.models.trained_on import TrainedOn, among
+from taxonvision.models.trained_on import TrainedOn
 from taxonvision.text import several
 
 if TYPE_CHECKING:

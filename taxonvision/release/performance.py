@@ -55,15 +55,11 @@ def performance(verdict: Verdict) -> Performance:
         *_comparisons("among the taxa both releases know", verdict.shared),
         *_comparisons("among all taxa each release knows", verdict.everyone),
     ]
-    lost = sorted(
-        (old for old in verdict.by_taxon if _gain(old) < 0),
-        key=lambda old: (_gain(old), old.photographs, old.taxon_id),
-    )
+    lost = [old for old in verdict.by_taxon if _gain(old) < 0]
     gained = sorted(
         (old for old in verdict.by_taxon if _gain(old) > 0),
         key=lambda old: (-_gain(old), old.photographs, old.taxon_id),
     )
-    taken = sorted(verdict.taken, key=lambda pair: -pair.photographs)
     return Performance(
         comparisons=tuple(comparisons),
         reach=_reach([c.difference for c in comparisons], verdict.max_regression),
@@ -72,9 +68,9 @@ def performance(verdict: Verdict) -> Performance:
         lost_taxa=len(lost),
         gained_taxa=len(gained),
         same_taxa=len(verdict.by_taxon) - len(lost) - len(gained),
-        taken=tuple(taken[:_MOST]),
-        taken_pairs=len(taken),
-        taken_photographs=sum(pair.photographs for pair in taken),
+        taken=tuple(verdict.taken[:_MOST]),
+        taken_pairs=len(verdict.taken),
+        taken_photographs=sum(pair.photographs for pair in verdict.taken),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,8 @@ class Plan:
         names: common names of both.
         changes: what became of taxa.
         differences: between the parent's classes and these.
+        active: the ids of the active classes by taxon.
+        known: the taxa of today that the parent answers.
         class_ids: int32, the class ids of this release by those of the catalog; -1 where the class
             is retired.
     """
@@ -39,17 +41,14 @@ class Plan:
     names: Names
     changes: Changes
     differences: Differences
+    active: Mapping[int, int]
+    known: Set[int]
     class_ids: np.ndarray
 
     @property
     def taxon_ids(self) -> np.ndarray:
         """The taxa of the classes: int64 [C]."""
         return np.array([each.taxon_id for each in self.classes], np.int64)
-
-    @property
-    def active(self) -> Mapping[int, int]:
-        """The ids of the active classes by taxon."""
-        return {each.taxon_id: each.class_id for each in self.classes if each.active}
 
 
 def plan_release(parent: Model, examples: Examples, changes: Changes) -> Plan:
@@ -76,7 +75,8 @@ def plan_release(parent: Model, examples: Examples, changes: Changes) -> Plan:
         replace(each, status="retired") if each.taxon_id in retired else each
         for each in grow_classes(parent.classes, eligible, taxonomy, since=version, changes=changes)
     ]
-    class_of = {each.taxon_id: each.class_id for each in classes if each.active}
+    active = {each.taxon_id: each.class_id for each in classes if each.active}
+    known = {changes.current(each.taxon_id) for each in parent.classes if each.active}
     return Plan(
         version=version,
         classes=classes,
@@ -84,5 +84,7 @@ def plan_release(parent: Model, examples: Examples, changes: Changes) -> Plan:
         names=united_names(examples.names, parent.names, changes),
         changes=changes,
         differences=differences(parent.classes, parent.taxonomy, classes, taxonomy, changes),
-        class_ids=np.array([class_of.get(c.taxon_id, -1) for c in examples.classes], np.int32),
+        active=active,
+        known={taxon_id for taxon_id in known if taxon_id is not None},
+        class_ids=np.array([active.get(c.taxon_id, -1) for c in examples.classes], np.int32),
     )

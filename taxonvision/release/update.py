@@ -17,12 +17,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from taxonvision.catalog.contents import among
 from taxonvision.catalog.examples import Examples
 from taxonvision.dataset.stored import StoredPhotos, stored_photos
 from taxonvision.errors import GateRefusedError, UserError
+from taxonvision.features.reading import with_contents
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.directory import MANIFEST, Model, is_model
-from taxonvision.models.trained_on import among
 from taxonvision.progress import say
 from taxonvision.release.answers import judge_heads
 from taxonvision.release.keep import Kept, Listed, keep_old_taxa
@@ -35,7 +36,7 @@ from taxonvision.release.verdict import Verdict
 from taxonvision.release.write_release import Made, write_release
 from taxonvision.storage import Recipe, read_json, set_aside
 from taxonvision.taxonomy.changes import Changes
-from taxonvision.training.extraction import extract, features_of, with_contents
+from taxonvision.training.extraction import extract, features_of
 from taxonvision.training.options import refuse_early_stopping, warn_of_unlearned
 from taxonvision.training.signals import Notice
 from taxonvision.training.strategies import Placement, lost_workers_told, on_cpu, place
@@ -139,7 +140,7 @@ def _make(
         parent = _comparable(open_parent(model), examples)
     _refuse_retired(plan, examples, photos)
     if placement.chief:
-        _say_what_cannot_be_judged(plan, model, photos["test"].class_ids)
+        _say_what_cannot_be_judged(plan, photos["test"].class_ids)
     store = FeatureStore(
         options.cache,
         parent.backbone,
@@ -211,11 +212,9 @@ def _keep(
 ) -> Kept:
     """Decide what guards old taxa; `class_ids` int32 [n] are those of the training photographs."""
     trained_on = parent.trained_on.as_of(plan.changes.current)
-    known = {plan.changes.current(c.taxon_id) for c in parent.model.classes if c.active}
-    old = {taxon: number for taxon, number in plan.active.items() if taxon in known}
-    contents = {split: of_split.contents for split, of_split in photos.items()}
-    held_out = np.concatenate([contents["val"], contents["test"]])
-    listed = Listed(class_ids, contents["train"], held_out)
+    old = {taxon: number for taxon, number in plan.active.items() if taxon in plan.known}
+    held_out = np.concatenate([photos[split].contents for split in ("val", "test")])
+    listed = Listed(class_ids, photos["train"].contents, held_out)
     may_move = options.head is not None
     return keep_old_taxa(options.keep, trained_on, old, listed, store, refit=may_move)
 
@@ -232,11 +231,10 @@ def _fair(parent: Parent, test: StoredPhotos) -> np.ndarray:
     return fair
 
 
-def _say_what_cannot_be_judged(plan: Plan, parent: Model, test: np.ndarray) -> None:
+def _say_what_cannot_be_judged(plan: Plan, test: np.ndarray) -> None:
     """Before hours of work; `test` int32 [n] are class ids of the catalog."""
-    known = {plan.changes.current(each.taxon_id) for each in parent.classes if each.active}
     tested = plan.taxon_ids[plan.class_ids[np.unique(test)]]
-    if not known.intersection(tested.tolist()):
+    if plan.known.isdisjoint(tested.tolist()):
         say(
             "warning: the split test has no photograph of a taxon that the parent knows, so that "
             "the gate will not be able to judge"

@@ -132,14 +132,15 @@ def differences(
     united = {m.into.class_id for m in merged}
     gone = {c.class_id for m in merged for c in m.before} - united
     pairs = list(zip(before, after, strict=False))
-    active = [(old, new) for old, new in pairs if new.status == "active"]
+    active = [(old, new) for old, new in pairs if new.active]
     return Differences(
         added=tuple(c for c in after[len(before) :] if c.class_id not in origins),
-        returned=tuple(new for old, new in active if old.status == "retired"),
+        returned=tuple(new for old, new in active if not old.active),
         retired=tuple(
             new
             for old, new in pairs
-            if (old.status, new.status) == ("active", "retired")
+            if old.active
+            and not new.active
             and old.class_id not in gone
             and changes.current(old.taxon_id) is not None
         ),
@@ -169,7 +170,7 @@ def merges(
     leading: dict[int, list[TaxonClass]] = {}
     for old in before:
         current = changes.current(old.taxon_id)
-        if old.status == "active" and current is not None:
+        if old.active and current is not None:
             leading.setdefault(class_of[current].class_id, []).append(old)
     return tuple(
         Merged(after[class_id], tuple(old))
@@ -192,7 +193,7 @@ def origins_in_splits(
             if part in class_of:
                 origins.setdefault(class_of[part], []).append(old)
     return {
-        class_id: tuple([c for c in old if c.status == "active"] or old)
+        class_id: tuple([c for c in old if c.active] or old)
         for class_id, old in sorted(origins.items())
     }
 
@@ -203,10 +204,10 @@ def _splits(
     origins: Mapping[int, tuple[TaxonClass, ...]],
     changes: Changes,
 ) -> Iterator[Split]:
-    active = {c.taxon_id: c for c in after if c.status == "active"}
+    active = {c.taxon_id: c for c in after if c.active}
     parents = {c.class_id for of_class in origins.values() for c in of_class}
     for old in before:
-        ended = old.status == "active" and changes.current(old.taxon_id) is None
+        ended = old.active and changes.current(old.taxon_id) is None
         if ended or old.class_id in parents:
             parts = changes.parts(old.taxon_id)
             yield Split(old, tuple(active[part] for part in parts if part in active))

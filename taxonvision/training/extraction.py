@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from taxonvision.dataset.stored import StoredPhotos
 from taxonvision.errors import RequeueError
-from taxonvision.features.reading import known_contents
 from taxonvision.features.store import FeatureStore, Filled
 from taxonvision.training.feeds import Features
 from taxonvision.training.signals import Notice
 from taxonvision.training.step import from_all
 from taxonvision.training.strategies import Placement
-
-
-def with_contents(photos: StoredPhotos) -> StoredPhotos:
-    """The same photographs, those without a key read to have one."""
-    return replace(photos, contents=known_contents(photos))
 
 
 def extract(

@@ -11,13 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from taxonvision.dataset.balance import Sampling, seen_counts
-from taxonvision.progress import say
 from taxonvision.taxonomy.classes import TaxonClass, active_ids
 from taxonvision.taxonomy.tree import Taxonomy
 from taxonvision.training.feeds import FeatureFeed, Features
 from taxonvision.training.fit_state import FitOptions, Outcome
 from taxonvision.training.loop import Fit
-from taxonvision.training.losses import LossOptions, Teacher, make_loss
+from taxonvision.training.losses import LossOptions, Teacher, make_loss, say_what_is_kept
 from taxonvision.training.signals import Notice
 from taxonvision.training.step import Loss
 from taxonvision.training.strategies import Placement
@@ -114,8 +113,7 @@ def fit_active(
         columns = column[guard.class_ids]
         teacher = Teacher(guard.head.kernel, guard.head.bias, columns, guard.weight)
     loss = make_loss(options.loss, counts, fitted, taxonomy, teacher)
-    if options.loss.tree_smoothing:
-        say(f"a photograph's own class keeps {loss.kept:.0%} of its target, its kin the rest")
+    say_what_is_kept(loss, options.loss)
     feed = FeatureFeed(train, held_out, options.batch_size, options.sampling, options.seed)
     whole = len(active) == len(classes)
     first = start if whole else Head(start.kernel[:, active], start.bias[active])

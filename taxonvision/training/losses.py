@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from taxonvision.progress import say
 from taxonvision.taxonomy.classes import TaxonClass
 from taxonvision.taxonomy.tree import Taxonomy
 from taxonvision.training.tree_labels import tree_labels
@@ -153,6 +154,12 @@ def make_loss(
         own = float(np.mean(kept + spread))
         return Loss(lambda targets: kept * targets + spread, own, adjustment, teacher)
     return Loss(adjustment=adjustment, teacher=teacher)
+
+
+def say_what_is_kept(loss: Loss, options: LossOptions) -> None:
+    """Say how much of the targets smoothing over the tree leaves, if it is asked for."""
+    if options.tree_smoothing:
+        say(f"a photograph's own class keeps {loss.kept:.0%} of its target, its kin the rest")
 
 
 def _evenly(part: float, classes: Sequence[TaxonClass]) -> np.ndarray:

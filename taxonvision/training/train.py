@@ -16,6 +16,7 @@ from taxonvision.catalog.examples import Examples, LabelledPhotos, warn_if_shrun
 from taxonvision.dataset.balance import seen_counts, used_photographs
 from taxonvision.dataset.batches import Batches, BatchOptions
 from taxonvision.dataset.stored import stored_photos
+from taxonvision.features.reading import with_contents
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.backbones import Backbone
 from taxonvision.models.classifier import assemble
@@ -25,12 +26,12 @@ from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
 from taxonvision.storage import Recipe, read_json
 from taxonvision.taxonomy.classes import retired_ids
-from taxonvision.training.extraction import extract, features_of, with_contents
+from taxonvision.training.extraction import extract, features_of
 from taxonvision.training.feeds import PhotographFeed
 from taxonvision.training.fit_state import Outcome
 from taxonvision.training.head import Head, fit_active
 from taxonvision.training.loop import Fit
-from taxonvision.training.losses import Loss, make_loss
+from taxonvision.training.losses import Loss, make_loss, say_what_is_kept
 from taxonvision.training.mixing import Mixing
 from taxonvision.training.network import Network, start_backbone
 from taxonvision.training.options import TrainOptions, refuse, refuse_examples, warn
@@ -105,8 +106,8 @@ class _Run:
         examples, options = self.examples, self.options
         counts = seen_counts(self.photos.class_ids, len(examples.classes), options.sampling)
         loss = make_loss(options.loss, counts, examples.classes, examples.taxonomy)
-        if options.loss.tree_smoothing and self.placement.chief:
-            say(f"a photograph's own class keeps {loss.kept:.0%} of its target, its kin the rest")
+        if self.placement.chief:
+            say_what_is_kept(loss, options.loss)
         return loss
 
     def head(self, dimension: int) -> Head:

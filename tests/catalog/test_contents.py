@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonvision.catalog.catalog import open_catalog
-from taxonvision.catalog.contents import OF_SHA256, content_of, contents_in, unknown
+from taxonvision.catalog.contents import OF_SHA256, among, content_of, contents_in, unknown
 from taxonvision.photograph import read_bytes
 
 
@@ -40,3 +40,13 @@ def test_the_catalogs_keys_are_those_of_its_files(small_catalog):
     assert [tuple(row) for row in photos.contents.tolist()] == expected
     taken = photos.take(np.array([3, 1]))
     assert taken.contents.tolist() == photos.contents[[3, 1]].tolist()
+
+
+numbers = st.lists(st.integers(0, 40), max_size=30)
+
+
+@given(numbers, numbers)
+def test_which_are_among_others(some, others):
+    """Neighbours have the same first half."""
+    keys = [np.array([(n // 4, n) for n in of], np.uint64).reshape(-1, 2) for of in (some, others)]
+    assert among(*keys).tolist() == [n in others for n in some]

@@ -13,7 +13,6 @@ from taxonvision.models.trained_on import (
     COUNTS,
     SAMPLE,
     TrainedOn,
-    among,
     read_trained_on,
     write_trained_on,
 )
@@ -180,10 +179,3 @@ def test_a_damaged_sample(tmp_path, damage):
         duckdb.execute(f"COPY (SELECT {select}) TO '{path}' (FORMAT parquet)")
     with pytest.raises(UserError, match=SAMPLE):
         read_trained_on(tmp_path)
-
-
-@given(photographs, photographs)
-def test_which_are_among_others(some, others):
-    numbers = {n for _, n in others}
-    found = among(columns(some)[1], columns(others)[1])
-    assert found.tolist() == [n in numbers for _, n in some]
