@@ -22,6 +22,19 @@ def _cache_of_features(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def eager():
+    """Tracing a step takes longer than the few steps of a test."""
+    from taxonvision.models.engine import load_keras
+
+    load_keras()
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def _run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "taxonvision", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
@@ -150,19 +163,13 @@ def small_catalog(photo_folder, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def small_model(small_catalog, tmp_path_factory) -> Path:
     """A model directory whose network is tiny: 32 × 32 pixels, one convolution, a fitted head."""
-    from taxonvision.models.engine import load_keras
-
-    keras = load_keras()
-    import numpy as np
+    from small_models import features_of, small_backbone, write_small_model
 
     from taxonvision.catalog.catalog import open_catalog
     from taxonvision.dataset.balance import Sampling
-    from taxonvision.features.extract import FeatureExtractor
-    from taxonvision.models.classifier import assemble
-    from taxonvision.models.directory import write_model
-    from taxonvision.models.trained_on import TrainedOn
-    from taxonvision.runtime.contract import Contract
-    from taxonvision.storage import Recipe, replacing
+
+    catalog, backbone = open_catalog(small_catalog), small_backbone()
+
     from taxonvision.training.feeds import FeatureFeed, Features
     from taxonvision.training.fit_state import FitOptions
     from taxonvision.training.head import Head, fit_head
@@ -171,16 +178,8 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
     from taxonvision.training.signals import Notice
     from taxonvision.training.stages import Stage
 
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input((32, 32, 3))
-    scaled = keras.layers.Rescaling(1 / 127.5, -1.0)(inputs)
-    hidden = keras.layers.Conv2D(16, 3, strides=2, activation="relu")(scaled)
-    backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(hidden))
-    catalog, contract = open_catalog(small_catalog), Contract(32)
     photos = catalog.photos("train")
-    extractor = FeatureExtractor(backbone)
-    batches = contract.read_batches(photos.paths, extractor.batch)
-    values = np.concatenate([extractor.of(pixels) for pixels in batches])
+    values = features_of(backbone, photos)
     train, none = Features(values, photos.class_ids), Features(values[:0], photos.class_ids[:0])
     head, outcome = fit_head(
         FeatureFeed(train, none, 4, Sampling(), 0),
@@ -191,27 +190,10 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
         tmp_path_factory.mktemp("fit"),
     )
     out = tmp_path_factory.mktemp("model") / "model"
-    with replacing(out) as partial:
-        write_model(
-            partial,
-            assemble(backbone, head.kernel, head.bias),
-            name="four butterflies",
-            recipe=Recipe("train"),
-            contract=contract,
-            classes=catalog.classes,
-            taxonomy=catalog.taxonomy,
-            names=catalog.names,
-            history=outcome.history,
-            facts={
-                "backbone": {"name": "tiny", "pretrained": False},
-                "catalog": catalog.fingerprint,
-                "metrics": {},
-            },
-            trained_on=TrainedOn.of(
-                np.array([catalog.classes[number].taxon_id for number in photos.class_ids]),
-                photos.contents,
-            ),
-        )
+    write_small_model(
+        out, "four butterflies", backbone, head.kernel, head.bias, catalog, photos,
+        outcome.history,
+    )  # fmt: skip
     return out
 
 

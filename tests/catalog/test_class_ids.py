@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
+from random_changes import changes_and_eligible
 
 from taxonvision.catalog.class_ids import (
     grow_classes,
@@ -291,20 +292,7 @@ def cases(draw):
         )
         for class_id, taxon_id in enumerate(known)
     ]  # fmt: skip
-    lines = []
-    for line in range(2, draw(st.integers(2, 7))):
-        taxon_id = draw(st.integers(1, 14))
-        if draw(st.booleans()):
-            others = draw(st.lists(st.integers(1, 14), min_size=2, max_size=3, unique=True))
-            lines += [Change("split", taxon_id, new, line=line) for new in others]
-        else:
-            lines.append(Change("merged", taxon_id, draw(st.integers(1, 14)), line=line))
-    try:
-        changes = Changes(lines)
-    except UserError:
-        assume(False)
-    ids = [i for i in range(1, 15) if changes.current(i) == i]
-    eligible = draw(st.lists(st.sampled_from(ids), unique=True)) if ids else []
+    changes, eligible = draw(changes_and_eligible())
     return previous, eligible, changes
 
 

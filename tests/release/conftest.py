@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from meadow import OLD, OLD_AND_NEW, Wanted, make_catalog, of_taxa
+from small_models import features_of, small_backbone, write_small_model
 
 from taxonvision.catalog.catalog import open_catalog
-from taxonvision.models.directory import Model, open_model, write_model
-from taxonvision.models.engine import load_keras
-from taxonvision.models.trained_on import TrainedOn
-from taxonvision.runtime.contract import Contract
-from taxonvision.storage import Recipe, replacing
+from taxonvision.models.directory import Model, open_model
 
 
 @pytest.fixture(scope="session")
@@ -44,44 +41,12 @@ def catalog_of(tmp_path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def base(old_catalog, tmp_path_factory) -> Model:
     """The first release: a network of one convolution, its head nearest class means."""
-    keras = load_keras()
-
-    from taxonvision.features.extract import FeatureExtractor
-    from taxonvision.models.classifier import assemble
-
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input((32, 32, 3))
-    scaled = keras.layers.Rescaling(1 / 127.5, -1.0)(inputs)
-    hidden = keras.layers.Conv2D(16, 3, strides=2, activation="relu")(scaled)
-    backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(hidden))
-    catalog, contract = open_catalog(old_catalog), Contract(32)
+    catalog, backbone = open_catalog(old_catalog), small_backbone()
     photos = catalog.photos("train")
-    extractor = FeatureExtractor(backbone)
-    batches = contract.read_batches(photos.paths, extractor.batch)
-    values = np.concatenate([extractor.of(pixels) for pixels in batches])
+    values = features_of(backbone, photos)
     means = np.stack([values[photos.class_ids == i].mean(axis=0) for i in range(4)], axis=1)
     kernel = (40 * means).astype(np.float32)
     bias = (-20 * np.square(means).sum(axis=0)).astype(np.float32)
     out = tmp_path_factory.mktemp("base") / "base"
-    with replacing(out) as partial:
-        write_model(
-            partial,
-            assemble(backbone, kernel, bias),
-            name="butterflies",
-            recipe=Recipe("train"),
-            contract=contract,
-            classes=catalog.classes,
-            taxonomy=catalog.taxonomy,
-            names=catalog.names,
-            history=[],
-            facts={
-                "backbone": {"name": "tiny", "pretrained": False},
-                "catalog": catalog.fingerprint,
-                "metrics": {},
-            },
-            trained_on=TrainedOn.of(
-                np.array([catalog.classes[number].taxon_id for number in photos.class_ids]),
-                photos.contents,
-            ),
-        )
+    write_small_model(out, "butterflies", backbone, kernel, bias, catalog, photos)
     return open_model(out)

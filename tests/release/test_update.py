@@ -38,15 +38,8 @@ from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
 keras = load_keras()
 
-import tensorflow as tf  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def eager():
-    """Tracing a step takes longer than the few steps of a test."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @dataclass(frozen=True)

@@ -31,23 +31,14 @@ from taxonvision.models.trained_on import read_trained_on
 
 load_keras()
 
-import tensorflow as tf  # noqa: E402
 
 from taxonvision.release import update as module  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 WRONG = Wanted(dict.fromkeys(OLD_AND_NEW, range(10)), shown_as={IO: NAPI, NAPI: RAPAE, RAPAE: IO})
 """Old taxa are taught under wrong names, and tested under their own."""
 FAR = ("--learning_rate=3", "--epochs=6")
 """Until nothing is left of what the parent knew."""
-
-
-@pytest.fixture(autouse=True)
-def eager():
-    """Tracing a step takes longer than the few steps of a test."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

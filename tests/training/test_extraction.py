@@ -30,13 +30,7 @@ from taxonvision.training import extraction  # noqa: E402
 from taxonvision.training.signals import Notice  # noqa: E402
 from taxonvision.training.strategies import place  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def eager():
-    """Tracing a step takes longer than the few steps of a test."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 class Filling:

@@ -21,13 +21,7 @@ from taxonvision.training.checkpoints import Checkpoints  # noqa: E402
 from taxonvision.training.optimizers import OptimizerOptions  # noqa: E402
 from taxonvision.training.unfinished import START  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def eager():
-    """Tracing a step takes longer than the few steps of a test."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture(scope="module")

@@ -39,12 +39,7 @@ EPOCHS = 3
 STEPS = 3 * EPOCHS
 
 
-@pytest.fixture(autouse=True)
-def eager():
-    """Tracing a step takes longer than the few steps of a test."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture
