@@ -36,8 +36,10 @@ COMMANDS = {
     "train": "train a model on a catalog",
     "lineage": "print the chain of releases a model comes from",
     "update": "extend a model for new taxa by training only its head, and say what changed",
+    "distill": "teach a small model what a large one thinks of the photographs",
     "evaluate": "score the photographs of a split with a model or a bundle",
     "export": "compress a model into TFLite bundles for phones",
+    "verify": "check a bundle from elsewhere before it is trusted",
     "compare": "compare models on the same photographs: size, accuracy, agreement, latency",
     "predict": "name the organisms on photographs",
 }
