@@ -140,18 +140,23 @@ def define_where(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_string("tpu", None, "name of a TPU, local for this machine's", flag_values=values)
-    flags.DEFINE_string(
-        "cache",
-        None,
-        "folder of the features of photographs, which all who use the same frozen backbone share; "
-        "by default in the user's cache folder; on a cluster one that all workers see",
-        flag_values=values,
-    )
+    define_cache(values)
     flags.DEFINE_integer(
         "checkpoint_steps",
         500,
         "steps between two checkpoints; there is one after each epoch too",
         lower_bound=1,
+        flag_values=values,
+    )
+
+
+def define_cache(values: flags.FlagValues) -> None:
+    """Define where the features of photographs are kept."""
+    flags.DEFINE_string(
+        "cache",
+        None,
+        "folder of the features of photographs, which all who use the same frozen backbone share; "
+        "by default in the user's cache folder; on a cluster one that all workers see",
         flag_values=values,
     )
 
