@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all weights, the classes and which of them are active."""
+        """SHA-256 over all weights, the temperature, the classes and which of them are active."""
         return str(self.manifest["fingerprint"])
 
     @property
@@ -83,6 +84,27 @@ class Model:
             return Contract(**self.manifest["contract"])
         except (TypeError, ValueError) as error:
             raise UserError(f"{self.folder / MANIFEST}: contract: {error}") from None
+
+    @property
+    def temperature(self) -> float:
+        """What `load()` divides its logits by; 1 where nothing was calibrated."""
+        return self._found("calibration", "temperature", 1.0)
+
+    @property
+    def unknown_threshold(self) -> float:
+        """The best class's own probability below this means: no organism that I know; 0: never."""
+        return self._found("unknown", "threshold", 0.0)
+
+    def _found(self, part: str, field: str, default: float) -> float:
+        """A number of a part of the manifest that older models lack."""
+        found = self.manifest.get(part)
+        if found is None:
+            return default
+        value = found.get(field) if isinstance(found, Mapping) else None
+        usable = isinstance(value, int | float) and 0 <= value < math.inf
+        if not usable or (default and not value):  # nothing can be divided by 0
+            raise UserError(f"{self.folder / MANIFEST}: {part} has no usable {field}")
+        return float(value)
 
     def load(self) -> keras.Model:
         """The Keras model: float32 [N, S, S, 3], RGB 0–255, to probabilities [N, C].
@@ -246,7 +268,12 @@ def _name_of(release: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fingerprint(model: keras.Model, classes: list[TaxonClass]) -> str:
+    from taxonvision.models.classifier import temperature_of
+
     digest = hashlib.sha256(repr([(c.taxon_id, c.status) for c in classes]).encode())
     for weights in model.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
+    temperature = temperature_of(model)
+    if temperature != 1:  # others keep the fingerprint that they had
+        digest.update(repr(temperature).encode())
     return digest.hexdigest()

@@ -9,7 +9,13 @@ from taxonvision.models.engine import load_keras
 
 keras = load_keras()
 
-from taxonvision.models.classifier import assemble, logits_of, only, take_apart  # noqa: E402
+from taxonvision.models.classifier import (  # noqa: E402
+    assemble,
+    logits_of,
+    only,
+    take_apart,
+    temperature_of,
+)
 
 CLASSES = 5
 
@@ -98,6 +104,32 @@ def test_the_same_again_and_again(backbone, head, photographs, tmp_path):
         layers = layers or [layer.name for layer in model.layers]
         assert len(model.layers) == len(layers)
     np.testing.assert_array_equal(model(photographs), assemble(backbone, *head, [1])(photographs))
+
+
+def test_a_temperature_is_what_logits_are_divided_by(backbone, head, photographs, tmp_path):
+    model = saved(assemble(backbone, *head, [2], 0.4), tmp_path)
+    active = [0, 1, 3, 4]
+    scaled = logits_by_hand(backbone, head, photographs)[:, active] / 0.4
+    expected = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
+    found = np.asarray(model(photographs))
+    np.testing.assert_allclose(found[:, active], expected, 1e-4)
+    assert (found[:, 2] == 0).all()
+    np.testing.assert_allclose(logits_of(model)([photographs])[:, :2], scaled[:, :2], 1e-4)
+    np.testing.assert_allclose(only(model, active)(photographs), expected, 1e-4)
+    assert temperature_of(model) == temperature_of(only(model, active)) == pytest.approx(0.4)
+
+
+def test_weights_are_as_trained_whatever_the_temperature(backbone, head):
+    model = assemble(backbone, *head, temperature=3.0)
+    _, kernel, bias = take_apart(model)
+    assert (kernel == head[0]).all()
+    assert (bias == head[1]).all()
+
+
+def test_the_temperature_1_adds_no_layer(backbone, head):
+    model = assemble(backbone, *head)
+    assert temperature_of(model) == 1
+    assert "temperature" not in [layer.name for layer in model.layers]
 
 
 @pytest.mark.parametrize("kind", ["no head", "no backbone"])

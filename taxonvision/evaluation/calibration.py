@@ -1,0 +1,80 @@
+"""Calibrated probabilities: of what is said with a score of 0.8, 80 % are right."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_COLDEST, _HOTTEST = 0.05, 20.0
+"""Temperatures that are tried."""
+_AT_ONCE = 1 << 22
+"""Logits that are copied at a time: 16 MB."""
+
+
+def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+    """The temperature T for which softmax(logits / T) tells how often a name is right.
+
+    It minimises the mean negative log-likelihood (Guo et al. 2017, On Calibration of Modern Neural
+    Networks, section 4.2). The truth counts as 1 - 1 / (n + 2), the rest is spread over all
+    classes, as Platt (1999) does for his sigmoid: where all photographs are named rightly, the
+    likelihood alone would rise without end as T falls, and every score would become 1.
+
+    Args:
+        logits: float32 [n, C] of photographs that were not trained on.
+        truth: int [n], their classes, 0 <= truth < C.
+
+    Raises:
+        ValueError: there are no photographs.
+    """
+    from scipy.optimize import minimize_scalar
+
+    n = len(truth)
+    if not n:
+        raise ValueError("a temperature is fitted on one photograph or more")
+    spread = 1 / (n + 2)
+    of_truth = float(logits[np.arange(n), truth].mean(dtype=np.float64))
+    target = (1 - spread) * of_truth + spread * float(logits.mean(dtype=np.float64))
+
+    def loss(log_temperature: float) -> float:
+        temperature = math.exp(log_temperature)
+        return _mean_log_sum_exp(logits, temperature) - target / temperature
+
+    bounds = math.log(_COLDEST), math.log(_HOTTEST)
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
+    return round(math.exp(float(found.x)), 4)
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """How far scores are from the share that is right, in the mean: between 0 and 1.
+
+    Photographs are put into bins of equal width by the score of their best class; the error is the
+    mean of |share that is right - mean score| over the bins, weighted by their photographs
+    (Guo et al. 2017, section 2).
+
+    Args:
+        confidence: float [n], the score of the best class, between 0 and 1.
+        right: bool [n], whether that class is the true one.
+        bins: how many.
+
+    Raises:
+        ValueError: there are no photographs.
+    """
+    if not len(confidence):
+        raise ValueError("a calibration error is that of one photograph or more")
+    scores = np.asarray(confidence, np.float64)
+    bin_of = np.clip(np.ceil(scores * bins).astype(np.int64) - 1, 0, bins - 1)
+    differences = np.bincount(bin_of, np.asarray(right, np.float64) - scores, bins)
+    return float(np.abs(differences).sum() / len(scores))
+
+
+def _mean_log_sum_exp(logits: np.ndarray, temperature: float) -> float:
+    """The mean over photographs of log Σ exp(logits / T)."""
+    rows, total = max(1, _AT_ONCE // logits.shape[1]), 0.0
+    for start in range(0, len(logits), rows):
+        scaled = logits[start : start + rows] / np.float32(temperature)
+        highest = scaled.max(axis=1, keepdims=True)
+        scaled -= highest
+        sums = np.exp(scaled, out=scaled).sum(axis=1, dtype=np.float64)
+        total += float((np.log(sums) + highest[:, 0]).sum())
+    return total / len(logits)

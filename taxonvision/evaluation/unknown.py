@@ -1,0 +1,81 @@
+"""The score below which a photograph is said to show no organism that the model knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_KEPT = 0.95
+"""Share of rightly named photographs that keep their name, at least."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A threshold for the best class's own probability, and what it does.
+
+    Attributes:
+        threshold: below it, no organism is known; 0: that is never said.
+        photographs: of organisms, rightly named without it.
+        kept: share of them whose score is not below it.
+        scenes: photographs without an organism.
+        false_names: share of them whose score is not below it, so that they get a name.
+    """
+
+    threshold: float
+    photographs: int
+    kept: float
+    scenes: int
+    false_names: float
+
+    def as_json(self) -> dict[str, Any]:
+        """As manifests hold it."""
+        return {
+            "threshold": self.threshold,
+            "photographs": self.photographs,
+            "kept": self.kept,
+            "scenes": self.scenes,
+            "false_names": self.false_names,
+        }
+
+
+def fit_unknown(named: np.ndarray, scenes: np.ndarray) -> Unknown:
+    """The threshold that tells rightly named photographs from scenes without an organism.
+
+    The best class's probability tells what a network was trained on from the rest (Hendrycks and
+    Gimpel 2017, A Baseline for Detecting Misclassified and Out-of-Distribution Examples). The
+    threshold maximises kept - false_names, Youden's index (1950), among those that keep 95 % of
+    `named` or more; of equals it keeps the most, and lies midway between the scores beside it.
+
+    Args:
+        named: float [n], the best class's probability of photographs that are named rightly.
+        scenes: float [m], the same of photographs without an organism.
+
+    Raises:
+        ValueError: one of them is empty.
+    """
+    if not len(named) or not len(scenes):
+        raise ValueError("a threshold is fitted on photographs of both kinds")
+    organisms, empty = (np.sort(np.asarray(each, np.float64)) for each in (named, scenes))
+    tried = np.unique(organisms)  # from one to the next, only false names become fewer
+    kept = _reaching(organisms, tried)
+    false_names = _reaching(empty, tried)
+    index = np.where(kept >= _KEPT, kept - false_names, -np.inf)
+    best = int(index.argmax())  # the lowest of equals
+    if index[best] <= 0:
+        return Unknown(0.0, len(organisms), 1.0, len(empty), 1.0)
+    at = float(tried[best])
+    below = np.concatenate([organisms[organisms < at], empty[empty < at]])
+    return Unknown(
+        threshold=(float(below.max()) + at) / 2,
+        photographs=len(organisms),
+        kept=float(kept[best]),
+        scenes=len(empty),
+        false_names=float(false_names[best]),
+    )
+
+
+def _reaching(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """The share of sorted scores that are not below each threshold."""
+    return 1 - np.searchsorted(scores, thresholds) / len(scores)
