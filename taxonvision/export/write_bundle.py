@@ -17,8 +17,8 @@ from taxonvision.export.model_card import model_card
 from taxonvision.models.directory import Model
 from taxonvision.runtime.bundle import MANIFEST, SCHEMA_VERSION, TAXONOMY_COLUMNS
 from taxonvision.runtime.bundle_files import CHECKSUMS
-from taxonvision.runtime.recognizer import SHOWN_THRESHOLD
 from taxonvision.runtime.tflite import TFLiteModel
+from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.storage import Recipe, write_json
 from taxonvision.tables import write_csv
 
@@ -117,7 +117,7 @@ def write_bundle(
             "resize": "bilinear, antialiased",
             "size": model.contract.size,
         },
-        "thresholds": {"shown": SHOWN_THRESHOLD},
+        "thresholds": Thresholds().as_json(),
         "languages": sorted(model.names),
         "golden": [_golden_entry(file, row, taxon_ids, quantization) for file, row in golden],
         "agreement": {

@@ -20,11 +20,12 @@ from taxonvision.runtime.bundle_files import open_files
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
+from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.taxonomy.names import LANGUAGE
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
 MANIFEST = "bundle.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
 )  # fmt: skip
@@ -60,7 +61,7 @@ class Bundle:
         name: what the model calls itself.
         quantization: the recipe: float32, float16, dynamic or int8.
         contract: how a photograph becomes the model's input.
-        threshold: a taxon with a rolled-up score above this is named as sure.
+        thresholds: what it takes to name a taxon.
         languages: codes of the languages with common names.
         golden: the photographs a client checks itself against.
         read: gives the bytes of a file that SHA256SUMS lists, compared with it.
@@ -71,7 +72,7 @@ class Bundle:
     name: str
     quantization: str
     contract: Contract
-    threshold: float
+    thresholds: Thresholds
     languages: tuple[str, ...]
     golden: tuple[Golden, ...]
     read: Callable[[str], bytes]
@@ -112,7 +113,7 @@ class Bundle:
             taxonomy=taxonomy,
             names=self.names(),
             score=model.run,
-            threshold=self.threshold,
+            thresholds=self.thresholds,
         )
 
 
@@ -186,7 +187,7 @@ def _parse(
         name=str(manifest["name"]),
         quantization=str(manifest["quantization"]),
         contract=Contract(_whole(contract["size"]), float(contract["crop_ratio"])),
-        threshold=_fraction(manifest["thresholds"]["shown"]),
+        thresholds=Thresholds.from_json(manifest["thresholds"]),
         languages=tuple(_language(code) for code in manifest["languages"]),
         golden=tuple(_golden(entry) for entry in manifest["golden"]),
         read=read,

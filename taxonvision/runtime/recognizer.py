@@ -9,12 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from taxonvision.runtime.contract import Contract
+from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.rollup import RollUp
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
-
-SHOWN_THRESHOLD = 0.7
-"""A taxon with a rolled-up score above this is named as sure: Seek shows score × 100 > 70."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,7 @@ class Recognizer:
         taxonomy: the tree over them.
         names: common names by language.
         score: uint8 [N, size, size, 3] to float32 probabilities [N, C].
+        thresholds: what it takes to name a taxon.
     """
 
     name: str
@@ -66,7 +65,7 @@ class Recognizer:
     taxonomy: Taxonomy
     names: Names = field(repr=False)
     score: Callable[[np.ndarray], np.ndarray] = field(repr=False)
-    threshold: float = SHOWN_THRESHOLD
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     @cached_property
     def roll_up(self) -> RollUp:
@@ -86,7 +85,7 @@ class Recognizer:
                 self._suggestion(self.class_taxon_ids[i], float(scores[i]), language) for i in best
             ],
             branch=branch,
-            sure=next((s for s in reversed(branch) if s.score > self.threshold), None),
+            sure=next((s for s in reversed(branch) if s.score > self.thresholds.shown), None),
         )
 
     def _suggestion(self, taxon_id: int, score: float, language: str) -> Suggestion:

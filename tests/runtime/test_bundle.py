@@ -222,7 +222,7 @@ def set_in(*path):
         (set_in("contract", "crop_ratio", 1.5), "crop_ratio must be"),
         (set_in("contract", "crop_ratio", "nan"), "crop_ratio must be"),
         (set_in("contract", "crop_ratio", 10**400), "OverflowError"),
-        (set_in("thresholds", "shown", "nan"), "no fraction"),
+        (set_in("thresholds", "shown", "nan"), "no number"),
         (set_in("thresholds", "shown", float("nan")), "is no JSON"),
         (set_in("thresholds", "shown", -1), "no fraction"),
         (set_in("name", "\ud800"), "is no JSON"),
