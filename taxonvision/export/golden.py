@@ -7,25 +7,20 @@ judge its decoding and preprocessing within a tolerance.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from taxonvision.catalog.catalog import Catalog, Photos
+from taxonvision.catalog.rights import LICENSES, may_travel
 from taxonvision.photograph import PhotographError, read_upright
 from taxonvision.runtime.contract import Contract
 from taxonvision.synthetic.render import draw_photograph
 from taxonvision.synthetic.species import make_species
 
 PHOTOGRAPHS = 5
-OPEN_LICENSES = frozenset({"cc0", "cc0-1.0", "pdm", "public domain"})
-ATTRIBUTION_LICENSES = frozenset(
-    {"cc-by", "cc-by-sa"}
-    | {f"cc-by{sa}-{v}" for sa in ("", "-sa") for v in ("1.0", "2.0", "2.5", "3.0", "4.0")}
-)
-"""Licences under which a picture may travel with an app, commercial ones included."""
 
 _CANDIDATES = 40
 _LONG_SIDE = 640
@@ -68,6 +63,7 @@ def make_golden_files(
     contract: Contract,
     score: Callable[[np.ndarray], np.ndarray],
     seed: int,
+    licenses: Collection[str] = LICENSES,
 ) -> list[GoldenFile]:
     """Five pictures as PNGs, three of them as JPEGs too.
 
@@ -81,9 +77,10 @@ def make_golden_files(
         contract: how they become pixels.
         score: uint8 [n, S, S, 3] to probabilities [n, C], by the full model.
         seed: draws the candidates and the synthetic pictures.
+        licenses: short names of those that a photograph may have (`catalog.rights`).
     """
     rng = np.random.default_rng(seed)
-    chosen = _surest(list(_licensed(catalog, contract, rng)), score, PHOTOGRAPHS)
+    chosen = _surest(list(_licensed(catalog, contract, rng, licenses)), score, PHOTOGRAPHS)
     if len(chosen) < PHOTOGRAPHS:
         drawn = list(_synthetic(contract, seed))
         chosen += _surest(drawn, score, PHOTOGRAPHS - len(chosen))
@@ -101,21 +98,14 @@ def make_golden_files(
     return files
 
 
-def may_travel(license: str, attribution: str) -> bool:
-    """Whether a picture under this licence may be in a bundle that goes into any app."""
-    known = license.strip().lower()
-    return known in OPEN_LICENSES or (known in ATTRIBUTION_LICENSES and bool(attribution.strip()))
-
-
 def _licensed(
-    catalog: Catalog, contract: Contract, rng: np.random.Generator
+    catalog: Catalog, contract: Contract, rng: np.random.Generator, licenses: Collection[str]
 ) -> Iterator[_Candidate]:
     found = 0
     for split in ("test", "val", "train"):
         photos = catalog.photos(split)
-        allowed = [
-            i for i in range(len(photos)) if may_travel(photos.licenses[i], photos.attributions[i])
-        ]
+        credits_ = zip(photos.licenses, photos.attributions, strict=True)
+        allowed = [i for i, credit in enumerate(credits_) if may_travel(*credit, licenses)]
         for index in rng.permutation(allowed).tolist():
             if found >= _CANDIDATES:
                 return

@@ -15,7 +15,6 @@ def model_card(model: Model, manifest: Mapping[str, Any]) -> str:
     classes = ", ".join(f"{count} {rank}" for rank, count in ranks.most_common())
     accuracy = model.manifest["metrics"].get("val_accuracy")
     agreement = manifest["agreement"]
-    credits_ = sorted({f"{g['attribution']} ({g['license']})" for g in manifest["golden"]})
     lines = [
         f"# {_plain(model.name)}",
         "",
@@ -37,10 +36,18 @@ def model_card(model: Model, manifest: Mapping[str, Any]) -> str:
         "The model names every picture, also of things it never saw. Treat low scores as "
         '"not sure", and tell users so.',
         "",
-        "Golden photographs: " + "; ".join(map(_plain, credits_)) + ".",
+        "Golden photographs, with whom to credit and the licence:",
+        "",
+        *(f"- {_credit(golden)}" for golden in manifest["golden"]),
         "",
     ]
     return "\n".join(lines)
+
+
+def _credit(golden: Mapping[str, Any]) -> str:
+    """`golden/1.png: Ada, CC-BY`; in the public domain there may be nobody to credit."""
+    credit = [_plain(golden["attribution"]), _plain(golden["license"])]
+    return f"{golden['file']}: {', '.join(filter(None, credit))}"
 
 
 def _plain(text: str) -> str:

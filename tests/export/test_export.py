@@ -14,7 +14,6 @@ from taxonvision.catalog.catalog import open_catalog
 from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
 from taxonvision.export import recipes
 from taxonvision.export.export import ExportOptions, export
-from taxonvision.export.golden import may_travel
 from taxonvision.models.directory import open_model
 from taxonvision.photograph import read_upright
 from taxonvision.runtime.bundle import open_bundle
@@ -73,23 +72,6 @@ def test_a_turned_golden_jpeg_shows_the_same_picture_as_its_png(small_bundle):
         )
         assert np.abs(png - jpeg).mean() < 12
         assert np.abs(png - jpeg).mean() < np.abs(png - jpeg[::-1, ::-1]).mean()
-
-
-@pytest.mark.parametrize(
-    ("license", "attribution", "allowed"),
-    [
-        ("CC0-1.0", "", True),
-        ("cc0", "", True),
-        ("CC-BY-4.0", "Ada", True),
-        ("CC-BY", "", False),
-        ("CC-BY-NC", "Ada", False),
-        ("CC-BY-ND-4.0", "Ada", False),
-        ("", "Ada", False),
-        ("all rights reserved", "Ada", False),
-    ],
-)
-def test_only_pictures_whose_licence_allows_it_travel(license, attribution, allowed):
-    assert may_travel(license, attribution) is allowed
 
 
 def export_small(small_model, small_catalog, out, **options):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.export.golden import make_golden_files
+from taxonvision.export.model_card import model_card
 from taxonvision.photograph import read_upright
 from taxonvision.runtime.contract import Contract
 
@@ -76,3 +77,31 @@ def test_pngs_are_the_contract_of_the_whole_photograph(large_catalog):
 def test_the_same_seed_gives_the_same_files(large_catalog):
     first, again = (make_golden_files(large_catalog, Contract(48), brightness, 3) for _ in "12")
     assert first == again
+
+
+def test_photographs_travel_by_the_licences_allowed_and_keep_their_credit(large_catalog):
+    def credits_of(*licenses):
+        files = make_golden_files(large_catalog, Contract(48), brightness, 0, licenses)
+        return {(file.license, file.attribution) for file in files}
+
+    assert credits_of("CC0", "CC-BY-NC") == {("CC0", "the tests")}
+    assert credits_of("CC-BY-NC") == {("CC0-1.0", "synthetic picture by taxonvision")}
+    assert credits_of() == credits_of("CC-BY-NC")
+
+
+def test_the_card_credits_every_golden_photograph():
+    class Described:
+        name, classes, manifest = "four <butterflies>", (), {"metrics": {}}
+
+    golden = [
+        {"file": "golden/1.png", "license": "CC-BY", "attribution": "Ada [Lovelace]"},
+        {"file": "golden/2_exif6.jpg", "license": "CC0", "attribution": ""},
+    ]
+    manifest = {
+        "version": "1", "quantization": "int8", "source": {"backbone": "tiny"}, "golden": golden,
+        "model": {"classes": 4, "bytes": 1}, "input": {"dtype": "uint8", "shape": [1, 32, 32, 3]},
+        "agreement": {"photographs": 8, "same_name": 8, "largest_difference": 0.0},
+    }  # fmt: skip
+    card = model_card(Described, manifest).splitlines()
+    assert "- golden/1.png: Ada Lovelace, CC-BY" in card
+    assert "- golden/2_exif6.jpg: CC0" in card
