@@ -16,7 +16,7 @@ import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError, read_upright
-from taxonvision.runtime.bundle_files import open_files
+from taxonvision.runtime.bundle_files import MANIFEST, open_files
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
@@ -24,7 +24,6 @@ from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.taxonomy.names import LANGUAGE
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
-MANIFEST = "bundle.json"
 SCHEMA_VERSION = 2
 TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
@@ -128,15 +127,7 @@ def open_bundle(path: Path) -> Bundle:
     Raises UserError for a missing or damaged file and for a format newer than this program.
     """
     read, fingerprint = open_files(path, (MANIFEST, "model.tflite", "taxonomy.csv"))
-    manifest = _read_json(read(MANIFEST), f"{path}: {MANIFEST}")
-    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if not isinstance(version, int):
-        raise UserError(f"{path}: {MANIFEST} has no schema_version; export the bundle again")
-    if version > SCHEMA_VERSION:
-        raise UserError(
-            f"{path} was written by a newer taxonvision (bundle schema {version}, this one reads "
-            f"{SCHEMA_VERSION}); install the newer version"
-        )
+    manifest = read_manifest(read, path)
     try:
         return _parse(manifest, path, fingerprint, read)
     except (
@@ -146,6 +137,20 @@ def open_bundle(path: Path) -> Bundle:
             f"{path}: {MANIFEST} lacks or garbles a field ({type(error).__name__}: "
             f"{str(error)[:200]}); export the bundle again"
         ) from None
+
+
+def read_manifest(read: Callable[[str], bytes], path: Path) -> dict[str, Any]:
+    """The object in a bundle.json of a version that this program reads, or UserError."""
+    manifest = _read_json(read(MANIFEST), f"{path}: {MANIFEST}")
+    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+    if type(version) is not int or version < 1:
+        raise UserError(f"{path}: {MANIFEST} has no schema_version; export the bundle again")
+    if version > SCHEMA_VERSION:
+        raise UserError(
+            f"{path} was written by a newer taxonvision (bundle schema {version}, this one reads "
+            f"{SCHEMA_VERSION}); install the newer version"
+        )
+    return dict(manifest)
 
 
 def check_golden(bundle: Bundle, recognizer: Recognizer) -> list[str]:
@@ -232,13 +237,22 @@ def _fraction(value: Any) -> float:
 
 def _read_json(content: bytes, source: str) -> Any:
     try:
-        value = json.loads(content)
+        value = json.loads(content, object_pairs_hook=_without_twins)
         # Python reads more than JSON: NaN and halves of surrogate pairs, which cannot be printed.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         reason = type(error).__name__ if isinstance(error, RecursionError) else str(error)[:200]
         raise UserError(f"{source} is no JSON: {reason}") from None
     return value
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of an object; of two of one name, readers would take either."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(n for n in fields if names.count(n) > 1)!r} stands in it twice")
+    return fields
 
 
 def _read_names(content: bytes, source: str) -> dict[int, str]:
