@@ -201,7 +201,8 @@ def small_model(small_catalog, tmp_path_factory) -> Path:
 def small_bundle(small_model, small_catalog, tmp_path_factory) -> Path:
     """The int8 bundle of the small model."""
     from taxonvision.catalog.catalog import open_catalog
-    from taxonvision.export.export import ExportOptions, export
+    from taxonvision.export.export import export
+    from taxonvision.export.options import ExportOptions
     from taxonvision.models.directory import open_model
     from taxonvision.storage import Recipe
 
@@ -209,6 +210,7 @@ def small_bundle(small_model, small_catalog, tmp_path_factory) -> Path:
     export(
         open_model(small_model),
         open_catalog(small_catalog),
+        None,
         ExportOptions(["int8"]),
         out,
         {"int8": Recipe("export")},

@@ -11,12 +11,26 @@ from pathlib import Path
 from absl import flags
 
 from taxonvision.catalog.catalog import open_catalog
-from taxonvision.cli.values import define_seed, recipe_of
+from taxonvision.catalog.rights import LICENSES, parse_licenses
+from taxonvision.cli.fit_flags import NOT_IN_RECIPES, cache_of, define_cache
+from taxonvision.cli.values import define_seed, digest_of_table, optional_path, recipe_of
+from taxonvision.dataset.negatives import digest_of_scenes, scenes_in
 from taxonvision.errors import UserError
+from taxonvision.export.options import (
+    AUTO_RANK,
+    OUTPUT_TYPES,
+    PLAIN,
+    PROBABILITIES,
+    PROFILES,
+    ExportOptions,
+)
 from taxonvision.export.recipes import RECIPES
+from taxonvision.export.region import parse_within, region_of
 from taxonvision.models.directory import open_model
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say
+from taxonvision.storage import Recipe
+from taxonvision.text import several
 
 USAGE = "taxonvision export --model=MODEL --catalog=CATALOG --out=BUNDLE [--quantize=int8,float16]"
 REQUIRED = ("model", "catalog", "out")
@@ -25,18 +39,85 @@ REQUIRED = ("model", "catalog", "out")
 def define(values: flags.FlagValues) -> None:
     """Define the flags."""
     flags.DEFINE_string("model", None, "the model to compress", flag_values=values)
-    flags.DEFINE_string(
-        "catalog", None, "where calibration and golden photographs come from", flag_values=values
-    )
+    flags.DEFINE_string("catalog", None, "where photographs come from", flag_values=values)
     flags.DEFINE_string("out", None, "the bundle to write", flag_values=values)
     flags.DEFINE_list(
         "quantize", ["int8"], f"one or several of {', '.join(RECIPES)}", flag_values=values
+    )
+    _define_graph(values)
+    _define_taxa(values)
+    _define_photographs(values)
+    flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
+
+
+def _define_graph(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "profile",
+        PLAIN,
+        PROFILES,
+        "whom the bundle serves beside its own readers: inat, the camera of the iNaturalist and "
+        "Seek apps (299 pixels, float32, files in inat/); mediapipe, the tasks of MediaPipe "
+        "(labels inside the model)",
+        flag_values=values,
     )
     flags.DEFINE_enum(
         "input_type",
         None,
         ["uint8", "float32"],
         "type of the input; by default uint8 for int8 and float32 for the others",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "output_type",
+        PROBABILITIES,
+        OUTPUT_TYPES,
+        "what the model answers; of logits readers of the bundle take the softmax",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "head_rank",
+        None,
+        "factorise the head: the rank, or auto for the smallest that loses at most --max_loss",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "max_loss",
+        0.5,
+        "with --head_rank=auto: points of top-1 on validation photographs that may be lost",
+        lower_bound=0.0,
+        upper_bound=100.0,
+        flag_values=values,
+    )
+
+
+def _define_taxa(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "only_taxa",
+        None,
+        "table of the taxa that stay (taxon_id or name), with all that is below them; the scores "
+        "of the others are shared out",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "within",
+        None,
+        "LAT,LNG,RADIUS_KM: only taxa that the catalog has observed there",
+        flag_values=values,
+    )
+
+
+def _define_photographs(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "negatives",
+        None,
+        "folder of photographs without organisms, which fit the score below which nothing is "
+        "known; by default the model's threshold, or else drawn scenes",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "licenses",
+        sorted(LICENSES),
+        "licences under which a photograph may be in the bundle, as an app takes it along",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -46,8 +127,15 @@ def define(values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=values,
     )
-    define_seed("draws calibration and golden photographs", values)
-    flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
+    flags.DEFINE_integer(
+        "validation_photographs",
+        1000,
+        "photographs of the split val that judge the bundle, at most",
+        lower_bound=0,
+        flag_values=values,
+    )
+    define_seed("draws photographs and scenes", values)
+    define_cache(values)
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
@@ -60,18 +148,59 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         )
     model, out = open_model(Path(values.model)), Path(values.out)
     catalog = open_catalog(Path(values.catalog))
+    options = _options(values, names)
+    within = None if values.within is None else parse_within(values.within)
+    region = region_of(model, catalog, optional_path(values.only_taxa), within)
+    recipes = {
+        name: _recipe(values, name, model.fingerprint, catalog.fingerprint) for name in names
+    }
     load_keras()
-    from taxonvision.export.export import ExportOptions, export
+    from taxonvision.export.export import export
 
-    inputs = {"model": model.fingerprint, "catalog": catalog.fingerprint}
-    options = ExportOptions(names, values.input_type, values.calibration_photographs, values.seed)
-    recipes = {}
-    for name in names:
-        # Only int8 is calibrated, so that the others stay valid when the number changes.
-        count = str(values.calibration_photographs) if name == "int8" else ""
-        made_of = {**inputs, "quantize": name, "calibration_photographs": count}
-        recipes[name] = recipe_of("export", values, made_of)
-    for place in export(model, catalog, options, out, recipes, overwrite=values.overwrite):
+    for place in export(model, catalog, region, options, out, recipes, overwrite=values.overwrite):
+        files = [path.stat().st_size for path in place.rglob("*") if path.is_file()]
         size = (place / "model.tflite").stat().st_size
-        say(f"{place}: {len(model.classes)} classes, model.tflite {size / 1e6:.2f} MB")
+        say(
+            f"{place}: {several(len((place / 'labels.txt').read_text().splitlines()), 'class')}, "
+            f"model.tflite {size / 1e6:.2f} MB, all files {sum(files) / 1e6:.2f} MB"
+        )
     return 0
+
+
+def _options(values: flags.FlagValues, names: list[str]) -> ExportOptions:
+    rank = values.head_rank
+    if rank is not None and rank != AUTO_RANK:
+        if not rank.isdecimal() or not int(rank):
+            raise UserError(f"--head_rank: {rank!r} is neither a whole number above 0 nor auto")
+        rank = int(rank)
+    if values["max_loss"].present and rank != AUTO_RANK:
+        raise UserError("--max_loss says nothing without --head_rank=auto")
+    return ExportOptions(
+        quantize=names,
+        cache=cache_of(values),
+        licenses=parse_licenses(values.licenses),
+        input_type=values.input_type,
+        output_type=values.output_type,
+        profile=values.profile,
+        head_rank=rank,
+        max_loss=values.max_loss / 100,
+        negatives=optional_path(values.negatives),
+        calibration_photographs=values.calibration_photographs,
+        validation_photographs=values.validation_photographs,
+        seed=values.seed,
+    )
+
+
+def _recipe(values: flags.FlagValues, name: str, model: str, catalog: str) -> Recipe:
+    """How one bundle is made."""
+    negatives = optional_path(values.negatives)
+    made_of = {
+        "model": model,
+        "catalog": catalog,
+        "quantize": name,
+        # Only int8 is calibrated, so that the others stay valid when the number changes.
+        "calibration_photographs": str(values.calibration_photographs) if name == "int8" else "",
+        "only_taxa": digest_of_table(optional_path(values.only_taxa)),
+        "negatives": digest_of_scenes(negatives, scenes_in(negatives)) if negatives else "",
+    }
+    return recipe_of("export", values, made_of, leaving_out=NOT_IN_RECIPES)

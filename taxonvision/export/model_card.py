@@ -3,45 +3,79 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taxonvision.models.directory import Model
+from taxonvision.text import several
 
 
-def model_card(model: Model, manifest: Mapping[str, Any]) -> str:
-    """The card as Markdown, from the model and its bundle.json."""
-    ranks = Counter(c.rank for c in model.classes if c.active)
-    classes = ", ".join(f"{count} {rank}" for rank, count in ranks.most_common())
-    accuracy = model.manifest["metrics"].get("val_accuracy")
-    agreement = manifest["agreement"]
+def model_card(model: Model, ranks: Sequence[str], manifest: Mapping[str, Any]) -> str:
+    """The card as Markdown, from the model, the ranks of its outputs and its bundle.json."""
+    classes = ", ".join(f"{count} {rank}" for rank, count in Counter(ranks).most_common())
+    factors = manifest["head"]["rank"]
     lines = [
         f"# {_plain(model.name)}",
         "",
         f"Names living things on photographs: {manifest['model']['classes']} classes ({classes}).",
         "",
         f"- Version: {manifest['version']}",
-        f"- Backbone: {manifest['source']['backbone']}, frozen; the head was trained",
-        f"- Quantisation: {manifest['quantization']}, {manifest['model']['bytes'] / 1e6:.2f} MB",
+        f"- Backbone: {manifest['source']['backbone']}",
+        f"- Quantisation: {manifest['quantization']}, {manifest['model']['bytes'] / 1e6:.2f} MB"
+        + (f", the head in two factors of rank {factors}" if factors else ""),
         f"- Input: {manifest['input']['dtype']} {manifest['input']['shape']}, RGB 0–255",
-        "- Output: probabilities; add them up along taxonomy.csv for genus, family and so on",
-    ]
-    if accuracy is not None:
-        lines.append(f"- Full model, validation photographs: top-1 {accuracy:.1%}")
-    lines += [
-        f"- Against the full model on the golden photographs: same name on "
-        f"{agreement['same_name']} of {agreement['photographs']}, "
-        f"largest difference of a score {agreement['largest_difference']:.4f}",
+        f"- Output: {manifest['output']['kind']}; BUNDLE.md tells how they become a name",
+        *_region(manifest["region"]),
         "",
-        "The model names every picture, also of things it never saw. Treat low scores as "
-        '"not sure", and tell users so.',
+        "## How good it is",
         "",
-        "Golden photographs, with whom to credit and the licence:",
+        *_validation(manifest["validation"]),
+        *_unknown(manifest["thresholds"]["unknown"], manifest["unknown"]),
+        "",
+        "## Golden photographs",
+        "",
+        "With whom to credit and the licence:",
         "",
         *(f"- {_credit(golden)}" for golden in manifest["golden"]),
         "",
     ]
     return "\n".join(lines)
+
+
+def _region(region: Mapping[str, Any] | None) -> list[str]:
+    if region is None:
+        return []
+    where = ""
+    if region["within"]:
+        latitude, longitude, radius = region["within"]
+        where = f", those observed within {radius:g} km of {latitude:g}, {longitude:g}"
+    return [f"- Region: {region['taxa']} of the full model's {region['of']} taxa{where}"]
+
+
+def _validation(record: Mapping[str, Any] | None) -> list[str]:
+    if record is None:
+        return ["- Not measured: there was no validation photograph"]
+    top1, error = record["top1"], record["calibration_error"]
+    return [
+        f"- On {several(record['photographs'], 'validation photograph')}: top-1 "
+        f"{top1['this']:.1%}, the full model's {top1['full']:.1%}; the same name as the full "
+        f"model's on {record['same_name']:.1%}",
+        f"- Calibration error of its scores: {error['this']:.3f}, the full model's "
+        f"{error['full']:.3f}",
+    ]
+
+
+def _unknown(threshold: float, record: Mapping[str, Any] | None) -> list[str]:
+    if not threshold or record is None:
+        return [
+            "- It names every picture, also of things it never saw: treat low scores as not sure"
+        ]
+    return [
+        f"- A best score below {threshold:.3f} means no organism that it knows: "
+        f"{record['false_names']:.1%} of {several(record['scenes'], 'scene')} without organisms "
+        f"({record['negatives']}) still get a name, {record['kept']:.1%} of "
+        f"{several(record['photographs'], 'photograph')} named rightly keep theirs"
+    ]
 
 
 def _credit(golden: Mapping[str, Any]) -> str:

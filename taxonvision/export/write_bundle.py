@@ -13,8 +13,11 @@ import numpy as np
 
 import taxonvision
 from taxonvision.export.golden import GoldenFile
+from taxonvision.export.judge import Agreement
 from taxonvision.export.model_card import model_card
-from taxonvision.models.directory import Model
+from taxonvision.export.options import ExportOptions
+from taxonvision.export.scenes import Threshold
+from taxonvision.export.source import Source
 from taxonvision.runtime.bundle import MANIFEST, SCHEMA_VERSION, TAXONOMY_COLUMNS
 from taxonvision.runtime.bundle_files import CHECKSUMS
 from taxonvision.runtime.tflite import TFLiteModel
@@ -30,45 +33,42 @@ _EXPECTED_TAXA = 5
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How the compressed model fares against the full one on the golden photographs.
+class Compressed:
+    """A quantised graph, judged.
 
     Attributes:
-        photographs: how many were compared.
-        same_name: how many get the same best name.
-        largest_difference: of all scores, as a fraction of 1.
+        quantization: the name of the recipe that made it.
+        content: the TFLite model's file.
+        graph: the same, opened.
+        golden: each golden file with the probabilities float32 [C] that it gets.
+        agreement: how it compares on them with the network it was made of.
+        validation: how it compares with the full model on photographs of the split val.
+        threshold: below which it knows nothing.
     """
 
-    photographs: int
-    same_name: int
-    largest_difference: float
+    quantization: str
+    content: bytes
+    graph: TFLiteModel
+    golden: Sequence[tuple[GoldenFile, np.ndarray]]
+    agreement: Agreement
+    validation: Mapping[str, Any] | None
+    threshold: Threshold
 
 
 def write_bundle(
     folder: Path,
-    model: Model,
-    content: bytes,
-    graph: TFLiteModel,
-    quantization: str,
-    golden: Sequence[tuple[GoldenFile, np.ndarray]],
-    agreement: Agreement,
+    source: Source,
+    options: ExportOptions,
+    compressed: Compressed,
     recipe: Recipe,
 ) -> None:
     """Write all files of a bundle into the existing `folder`.
 
-    Args:
-        folder: where to write.
-        model: the full model.
-        content: the TFLite model's file.
-        graph: the same, opened: its tensors are described.
-        quantization: the name of the recipe that made it.
-        golden: each golden file with the scores float32 [C] that the TFLite model gives it.
-        agreement: how it compares with the full model.
-        recipe: how the bundle is made; only its digest is kept, since flags may hold paths.
+    Of the recipe only the digest is kept, since flags may hold paths.
     """
-    active = [c for c in model.classes if c.active]
-    (folder / "model.tflite").write_bytes(content)
-    output_of = {c.taxon_id: position for position, c in enumerate(active)}
+    model, taxon_ids = source.model, source.head.taxon_ids
+    (folder / "model.tflite").write_bytes(compressed.content)
+    output_of = {taxon_id: position for position, taxon_id in enumerate(taxon_ids)}
     tree = model.taxonomy.closure(output_of)
     write_csv(
         folder / "taxonomy.csv",
@@ -79,7 +79,9 @@ def write_bundle(
             for t in tree
         ),
     )  # fmt: skip
-    (folder / "labels.txt").write_text("".join(f"{c.name}\n" for c in active), encoding="utf-8")
+    (folder / "labels.txt").write_text(
+        "".join(f"{tree[taxon_id].name}\n" for taxon_id in taxon_ids), encoding="utf-8"
+    )
     (folder / "names").mkdir()
     for language, names in model.names.items():
         text = {str(taxon_id): name for taxon_id, name in sorted(names.items()) if taxon_id in tree}
@@ -87,15 +89,33 @@ def write_bundle(
             json.dumps(text, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
         )
     (folder / "golden").mkdir()
-    for file, _ in golden:
+    for file, _ in compressed.golden:
         (folder / file.name).write_bytes(file.content)
-    taxon_ids = [c.taxon_id for c in active]
-    manifest: dict[str, Any] = {
+    manifest = _manifest(source, options, compressed, recipe)
+    write_json(folder / MANIFEST, manifest)
+    card = model_card(model, [tree[taxon_id].rank for taxon_id in taxon_ids], manifest)
+    (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    _write_checksums(folder)
+
+
+def _manifest(
+    source: Source, options: ExportOptions, compressed: Compressed, recipe: Recipe
+) -> dict[str, Any]:
+    """What bundle.json says."""
+    model, graph, agreement = source.model, compressed.graph, compressed.agreement
+    calibration = model.manifest.get("calibration")
+    return {
         "schema_version": SCHEMA_VERSION,
         "name": model.name,
         "version": model.manifest["version"],
-        "quantization": quantization,
-        "model": {"file": "model.tflite", "bytes": len(content), "classes": len(active)},
+        "quantization": compressed.quantization,
+        "profile": options.profile,
+        "model": {
+            "file": "model.tflite",
+            "bytes": len(compressed.content),
+            "classes": len(source.head.taxon_ids),
+        },
+        "head": {"rank": source.head.rank},
         "input": {
             "name": graph.input.name,
             "shape": list(graph.input.shape),
@@ -107,19 +127,27 @@ def write_bundle(
             "name": graph.output.name,
             "shape": list(graph.output.shape),
             "dtype": graph.output.dtype,
-            "kind": "probabilities",
+            "kind": options.output_type,
         },
         "contract": {
             "orientation": "EXIF applied",
             "alpha": "over white",
             "crop": "centre square",
-            "crop_ratio": model.contract.crop_ratio,
+            "crop_ratio": source.contract.crop_ratio,
             "resize": "bilinear, antialiased",
-            "size": model.contract.size,
+            "size": source.contract.size,
         },
-        "thresholds": Thresholds().as_json(),
+        "thresholds": Thresholds(unknown=compressed.threshold.value).as_json(),
+        "calibration": calibration
+        and {name: calibration[name] for name in ("temperature", "photographs")},
+        "unknown": compressed.threshold.record,
+        "validation": compressed.validation,
+        "region": source.region and source.region.as_json(),
         "languages": sorted(model.names),
-        "golden": [_golden_entry(file, row, taxon_ids, quantization) for file, row in golden],
+        "golden": [
+            _golden_entry(file, row, source.head.taxon_ids, compressed.quantization)
+            for file, row in compressed.golden
+        ],
         "agreement": {
             "photographs": agreement.photographs,
             "same_name": agreement.same_name,
@@ -132,9 +160,6 @@ def write_bundle(
         },
         "made_by": {"taxonvision": taxonvision.__version__, "digest": recipe.digest},
     }
-    write_json(folder / MANIFEST, manifest)
-    (folder / "MODEL_CARD.md").write_text(model_card(model, manifest), encoding="utf-8")
-    _write_checksums(folder)
 
 
 def _golden_entry(

@@ -13,7 +13,8 @@ from PIL import Image
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
 from taxonvision.export import recipes
-from taxonvision.export.export import ExportOptions, export
+from taxonvision.export.export import export
+from taxonvision.export.options import ExportOptions
 from taxonvision.models.directory import open_model
 from taxonvision.photograph import read_upright
 from taxonvision.runtime.bundle import open_bundle
@@ -79,6 +80,7 @@ def export_small(small_model, small_catalog, out, **options):
     return export(
         open_model(small_model),
         open_catalog(small_catalog),
+        None,
         ExportOptions(names, **options),
         out,
         {name: Recipe("export", {"quantize": name, **options}) for name in names},

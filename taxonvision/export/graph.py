@@ -1,0 +1,27 @@
+"""The network that is exported: a backbone with a head as it is exported."""
+
+from __future__ import annotations
+
+import keras
+
+from taxonvision.export.head import ExportHead
+from taxonvision.export.options import LOGITS, PROBABILITIES
+
+
+def exported_network(backbone: keras.Model, head: ExportHead, output_type: str) -> keras.Model:
+    """From float32 [N, S, S, 3], RGB 0–255, to float32 probabilities or logits [N, C].
+
+    The weights of the backbone are shared.
+    """
+    inputs = keras.Input(backbone.inputs[0].shape[1:], name="photograph")
+    hidden = backbone(inputs)
+    for kernel in head.kernels[:-1]:
+        factor = keras.layers.Dense(kernel.shape[1], use_bias=False, name="factor")
+        hidden = factor(hidden)
+        factor.set_weights([kernel])
+    last = keras.layers.Dense(len(head.bias), name=LOGITS)
+    output = last(hidden)
+    last.set_weights([head.kernels[-1], head.bias])
+    if output_type == PROBABILITIES:
+        output = keras.layers.Softmax(name=PROBABILITIES)(output)
+    return keras.Model(inputs, output)

@@ -1,0 +1,173 @@
+"""What bundles are made of: the model, cut and factorised, and the photographs that judge them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from taxonvision.catalog.catalog import Catalog
+from taxonvision.errors import UserError
+from taxonvision.export.golden import GoldenFile, make_golden_files
+from taxonvision.export.graph import exported_network
+from taxonvision.export.head import ExportHead
+from taxonvision.export.judge import Named, Score
+from taxonvision.export.options import AUTO_RANK, INAT, INAT_SIZE, PROBABILITIES, ExportOptions
+from taxonvision.export.photographs import Drawn, draw
+from taxonvision.export.region import Region
+from taxonvision.export.scenes import FEWEST, Scenes, Threshold, of_the_model, open_scenes
+from taxonvision.features.store import FeatureStore
+from taxonvision.models.backbones import Backbone
+from taxonvision.models.directory import Model
+from taxonvision.models.parts import parts_of
+from taxonvision.progress import say
+from taxonvision.runtime.contract import Contract
+from taxonvision.taxonomy.classes import active_ids
+
+_FITTED_ON = 10_000
+"""Photographs that a factorised head is fitted on, at most."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What all bundles of one export share.
+
+    Attributes:
+        model: the full model.
+        contract: how photographs become the input.
+        backbone: from photographs to features.
+        head: from features to logits, as it is exported.
+        region: to which it was cut, None: to none.
+        golden: the golden files.
+        truth: int64 [n], the right outputs of the validation photographs.
+        pixels: theirs, uint8 [n, S, S, 3].
+        full: what the full model calls them, of the taxa that stay.
+        uncompressed: what backbone and head call them before they are quantised.
+        scenes: without organisms, to fit a threshold with; None: that is `threshold`.
+        threshold: the model's own.
+    """
+
+    model: Model
+    contract: Contract
+    backbone: Backbone
+    head: ExportHead
+    region: Region | None
+    golden: Sequence[GoldenFile]
+    truth: np.ndarray
+    pixels: np.ndarray
+    full: Named
+    uncompressed: Named
+    scenes: Scenes | None
+    threshold: Threshold
+
+    def score(self) -> Score:
+        """Backbone and head, run by Keras."""
+        return _score(exported_network(self.backbone.model, self.head, PROBABILITIES))
+
+
+def open_source(
+    model: Model, catalog: Catalog, region: Region | None, options: ExportOptions
+) -> Source:
+    """Open the model, cut and factorise its head, draw photographs and name them.
+
+    Raises UserError where the model, the catalog or an option does not allow it.
+    """
+    backbone, kernel, bias = parts_of(model)
+    backbone, contract = _sized(backbone, model.contract, options)
+    active = active_ids(model.classes)
+    taxon_ids = tuple(model.classes[number].taxon_id for number in active)
+    whole = ExportHead(taxon_ids, (kernel[:, active],), bias[active])
+    positions = list(range(len(taxon_ids))) if region is None else region.positions(taxon_ids)
+    store = FeatureStore(options.cache, backbone, contract)
+    kept = [taxon_ids[at] for at in positions]
+    validation = draw(catalog, "val", kept, options.validation_photographs, options.seed, store)
+    truth = np.array(positions, np.int64)[validation.truth]
+    in_factors = _in_factors(whole, catalog, options, store, validation, truth)
+    full, head = (each.cut(positions).tempered(model.temperature) for each in (whole, in_factors))
+    named = Named.of(full.probabilities(validation.features))
+    known = None if region or options.negatives else of_the_model(model)
+    drawn = known is None and len(validation) >= FEWEST
+    network = exported_network(backbone.model, head, PROBABILITIES)
+    return Source(
+        model=model,
+        contract=contract,
+        backbone=backbone,
+        head=head,
+        region=region,
+        golden=make_golden_files(
+            catalog, contract, _score(network), options.seed, options.licenses
+        ),
+        truth=validation.truth,
+        pixels=validation.pixels(contract, "reading validation photographs"),
+        full=named,
+        uncompressed=(
+            named if head.rank is None else Named.of(head.probabilities(validation.features))
+        ),
+        scenes=open_scenes(options.negatives, contract, options.seed) if drawn else None,
+        threshold=known or Threshold(),
+    )
+
+
+def _sized(
+    backbone: Backbone, contract: Contract, options: ExportOptions
+) -> tuple[Backbone, Contract]:
+    """Backbone and contract of the size that the profile asks for."""
+    if options.profile != INAT or contract.size == INAT_SIZE:
+        return backbone, contract
+    from taxonvision.models.resized import at_size
+
+    network = at_size(backbone.name, backbone.model, INAT_SIZE)
+    say(f"trained at {contract.size} pixels, exported and judged at {INAT_SIZE}")
+    return (
+        replace(backbone, model=network, image_size=INAT_SIZE),
+        Contract(INAT_SIZE, contract.crop_ratio),
+    )
+
+
+def _in_factors(
+    whole: ExportHead,
+    catalog: Catalog,
+    options: ExportOptions,
+    store: FeatureStore,
+    validation: Drawn,
+    truth: np.ndarray,
+) -> ExportHead:
+    """The head of all taxa in two factors, where that is asked for.
+
+    `truth` int64 [n] are the right outputs of the validation photographs among all.
+    """
+    if options.head_rank is None:
+        return whole
+    from taxonvision.export.factorise import factorise, refit, smallest_rank
+
+    learned = draw(catalog, "train", whole.taxon_ids, _FITTED_ON, options.seed, store)
+    if not len(learned):
+        raise UserError(
+            f"{catalog.folder} has no photograph in the split train of a taxon that the model "
+            "knows, to fit a factorised head on"
+        )
+    kernel, bias, features = whole.kernels[0], whole.bias, learned.features
+    if options.head_rank == AUTO_RANK:
+        if len(validation) < FEWEST:
+            raise UserError(
+                f"--head_rank=auto judges by validation photographs, of which {catalog.folder} has "
+                f"{len(validation)}; give a number"
+            )
+        factors = smallest_rank(
+            kernel, bias, features, validation.features, truth, options.max_loss, seed=options.seed
+        )
+    else:
+        rough = factorise(kernel, bias, features, int(options.head_rank))
+        factors = refit(rough, kernel, bias, features, seed=options.seed)
+    if factors is None:
+        return whole
+    return ExportHead(whole.taxon_ids, (factors.down, factors.up), factors.bias)
+
+
+def _score(network: keras.Model) -> Score:
+    def score(pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(network.predict_on_batch(pixels), np.float32)
+
+    return score
