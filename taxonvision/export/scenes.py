@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from taxonvision.dataset.negatives import drawn_scenes, scenes_in
+from taxonvision.dataset.negatives import drawn_scenes, read_scenes, scenes_in
 from taxonvision.evaluation.unknown import fit_unknown
 from taxonvision.export.judge import Named, Score
 from taxonvision.models.directory import Model
@@ -50,7 +50,7 @@ def open_scenes(folder: Path | None, contract: Contract, seed: int) -> Scenes:
         return Scenes(drawn_scenes(contract, _DRAWN, seed), "synthetic")
     files = scenes_in(folder)
     chosen = np.random.default_rng(seed).permutation(len(files))[:_MOST]
-    batches = contract.read_batches([files[number] for number in chosen.tolist()], _DRAWN)
+    batches = read_scenes([files[number] for number in chosen.tolist()], contract, _DRAWN)
     return Scenes(np.concatenate(list(batches)), "given")
 
 
