@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -53,16 +53,28 @@ class BatchOptions:
     crop_ratio: float = 1.0
 
 
+class Beside(Protocol):
+    """What is known of n photographs beside their pixels."""
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        """That of some rows, a slice or whole numbers int64 [b]: float32 [b, D]."""
+
+
 class Batches:
     """Batches to train on.
 
     `order` tells how many an epoch has, and what becomes of photographs that fill no batch.
     """
 
-    def __init__(self, photos: StoredPhotos, options: BatchOptions) -> None:
-        """ValueError where there is no photograph or an option is out of range."""
+    def __init__(
+        self, photos: StoredPhotos, options: BatchOptions, beside: Beside | None = None
+    ) -> None:
+        """Batches of photographs, and of what stands `beside` each of them, if anything.
+
+        ValueError where there is no photograph or an option is out of range.
+        """
         Contract(options.size, options.crop_ratio)  # checks both
-        self.options = options
+        self.options, self._beside = options, beside
         self._rows = None
         if not options.sampling.natural:
             self._rows = sampled_rows(photos.class_ids, options.sampling, options.seed)
@@ -85,6 +97,8 @@ class Batches:
         A `tf.data.Dataset` of (uint8 [b, size, size, 3], RGB 0–255; int32 [b], class ids), where
         b is the worker's part of a batch: the parts of all workers, one after another, are the
         batch that a single worker gets, bit for bit. It shards itself; TensorFlow is told not to.
+        Where something stands beside the photographs, the class ids come in a tuple with that,
+        float32 [b, D].
 
         Args:
             epoch: the first epoch, from 0 on.
@@ -99,6 +113,7 @@ class Batches:
         import tensorflow as tf
 
         order, options, labels = self.order, self.options, self._reader.photos.class_ids
+        beside = self._beside
         rows = order.part(worker, workers)
         # Translating functions that need no translation takes a second.
         as_it_is = tf.autograph.experimental.do_not_convert
@@ -107,21 +122,25 @@ class Batches:
             chance = chances(options.seed, int(epoch), int(first), len(numbers))
             if self._rows is not None:
                 numbers = self._rows.numbers(int(epoch), numbers)
-            return self._reader.read(numbers), labels[numbers], chance
+            others = () if beside is None else (beside[numbers],)
+            return self._reader.read(numbers), labels[numbers], chance, *others
 
         @as_it_is
         def plan(step: Any) -> tuple[Any, ...]:
             epoch, first = step // order.steps_per_epoch, step % order.steps_per_epoch * order.batch
             positions = first + tf.range(rows.start, rows.stop, dtype=tf.int64)
             numbers = order.numbers(epoch, positions)
-            kinds = (tf.string, tf.int32, tf.int64)
+            kinds, shapes = (tf.string, tf.int32, tf.int64), ([], [], [CHANCES])
+            if beside is not None:
+                kinds, shapes = (*kinds, tf.float32), (*shapes, list(beside[:0].shape[1:]))
             planned = tf.numpy_function(read, (epoch, positions[0], numbers), kinds, stateful=False)
-            for tensor, shape in zip(planned, ([], [], [CHANCES]), strict=True):
+            for tensor, shape in zip(planned, shapes, strict=True):
                 tensor.set_shape([len(rows), *shape])
             return tuple(planned)
 
         @as_it_is
-        def decode(jpeg: Any, label: Any, chance: Any) -> tuple[Any, Any]:
+        def decode(jpeg: Any, label: Any, chance: Any, *others: Any) -> tuple[Any, Any]:
+            label = (label, *others) if others else label
             if options.augmentation is None:
                 return centred(jpeg, options.size, options.crop_ratio), label
             return augmented(jpeg, chance, options.size, options.augmentation), label

@@ -14,11 +14,15 @@ from taxonvision.training.strategies import Placement
 
 
 def extract(
-    store: FeatureStore, photos: Mapping[str, StoredPhotos], placement: Placement, notice: Notice
+    store: FeatureStore,
+    photos: Mapping[str, StoredPhotos],
+    placement: Placement,
+    notice: Notice,
+    what: str = "features",
 ) -> list[Filled]:
     """Fill the cache with the features of the photographs of some splits; waits for all workers.
 
-    Returns what all workers together had to do for each.
+    Returns what all workers together had to do for each; says so of `what`.
 
     Raises RequeueError when one of them was told to stop, UserError for a photograph that cannot be
     used.
@@ -27,7 +31,7 @@ def extract(
     for split, of_split in photos.items():
         done = store.fill(
             of_split,
-            f"features of {split}",
+            f"{what} of {split}",
             worker=placement.worker,
             workers=placement.workers,
             stop=lambda: notice.given,

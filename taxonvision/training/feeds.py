@@ -42,10 +42,10 @@ class Feed(Protocol):
         """Batches for validation."""
 
     def training(self, epoch: int, step: int, epochs: int) -> Iterable[tuple[Any, Any]]:
-        """Inputs [b, ...] and class ids int32 [b] from a step of an epoch on."""
+        """Inputs [b, ...] and labels from a step of an epoch on: what `step.Targets` takes."""
 
     def validation(self) -> Iterable[tuple[Any, Any]]:
-        """The same of the photographs to validate with; nothing where there are none."""
+        """Inputs and class ids int32 [b] to validate with; nothing where there are none."""
 
     def naming_faults(self) -> AbstractContextManager[None]:
         """A photograph that cannot be read in the block raises UserError that names it."""
@@ -65,7 +65,7 @@ class PhotographFeed:
         self.validation_batches = -(-len(held_out) // self.batch_size)
 
     def training(self, epoch: int, step: int, epochs: int) -> Iterable[tuple[Any, Any]]:
-        """Augmented photographs and their class ids int32 [b]."""
+        """Augmented photographs and the labels that `batches` gives them."""
         return self._batches.dataset(epoch=epoch, step=step, epochs=epochs, **self._share)
 
     def validation(self) -> Iterable[tuple[Any, Any]]:
@@ -87,11 +87,13 @@ class Features:
         values: of n photographs.
         class_ids: int32 [n].
         views: of further, augmented looks at the same photographs.
+        teacher: what a teacher's backbone says of the same looks, the plain one first; or nothing.
     """
 
     values: Rows
     class_ids: np.ndarray
     views: tuple[Rows, ...] = ()
+    teacher: tuple[Rows, ...] = ()
 
     def __len__(self) -> int:
         return len(self.class_ids)
@@ -113,15 +115,18 @@ class FeatureFeed:
         self.mean, self.deviation = moments(train.values)
 
     def training(self, epoch: int, step: int, epochs: int) -> Iterator[tuple[Any, Any]]:
-        """Features and their class ids int32 [b]."""
-        size = self._order.batch
+        """Features and their class ids int32 [b], the latter with the teacher's features if any."""
+        size, train = self._order.batch, self._train
         for number in range(step, epochs * self.steps_per_epoch):
             later, of_step = divmod(number, self.steps_per_epoch)
             of_epoch = epoch + later
             positions = tf.range(of_step * size, (of_step + 1) * size, dtype=tf.int64)
             rows = self._order.numbers(tf.constant(of_epoch, tf.int64), positions).numpy()
             numbers = self._rows.numbers(of_epoch, rows)
-            yield self._seen(of_epoch, numbers), tf.constant(self._train.class_ids[numbers])
+            labels: Any = tf.constant(train.class_ids[numbers])
+            if train.teacher:
+                labels = labels, _seen(train.teacher, of_epoch, numbers)
+            yield _seen((train.values, *train.views), of_epoch, numbers), labels
 
     def validation(self) -> Iterator[tuple[Any, Any]]:
         """The features to validate with."""
@@ -134,14 +139,14 @@ class FeatureFeed:
         """Features were read before."""
         return nullcontext()
 
-    def _seen(self, epoch: int, numbers: np.ndarray) -> tf.Tensor:
-        """The features of photographs in an epoch: each goes through its views in turn."""
-        looks = (self._train.values, *self._train.views)
-        if len(looks) == 1:
-            return tf.constant(looks[0][numbers])
-        turn = (epoch + numbers) % len(looks)
-        seen = np.empty((len(numbers), len(self.mean)), np.float32)
-        for view, values in enumerate(looks):
-            at = np.flatnonzero(turn == view)
-            seen[at] = values[numbers[at]]
-        return tf.constant(seen)
+
+def _seen(looks: tuple[Rows, ...], epoch: int, numbers: np.ndarray) -> tf.Tensor:
+    """The features of photographs in an epoch: each goes through its views in turn."""
+    if len(looks) == 1:
+        return tf.constant(looks[0][numbers])
+    turn = (epoch + numbers) % len(looks)
+    seen = np.empty((len(numbers), looks[0][:0].shape[1]), np.float32)
+    for view, values in enumerate(looks):
+        at = np.flatnonzero(turn == view)
+        seen[at] = values[numbers[at]]
+    return tf.constant(seen)

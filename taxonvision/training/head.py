@@ -18,7 +18,8 @@ from taxonvision.training.fit_state import FitOptions, Outcome
 from taxonvision.training.loop import Fit
 from taxonvision.training.losses import LossOptions, Teacher, make_loss, say_what_is_kept
 from taxonvision.training.signals import Notice
-from taxonvision.training.step import Loss
+from taxonvision.training.soft_labels import Opinions
+from taxonvision.training.step import Loss, Targets, own_classes
 from taxonvision.training.strategies import Placement
 
 _MIN_DEVIATION = 0.1
@@ -88,6 +89,7 @@ def fit_active(
     notice: Notice,
     folder: Path,
     guard: Guard | None = None,
+    opinions: Opinions | None = None,
 ) -> tuple[Head, Outcome]:
     """Fit the rows of the active classes from `start` on; those of retired ones stay as they are.
 
@@ -95,12 +97,13 @@ def fit_active(
         start: of all classes.
         classes: by class id.
         taxonomy: their tree.
-        train: of photographs of active classes.
+        train: of photographs of active classes, with a teacher's features if it has opinions.
         held_out: to validate with.
         options: how.
         notice: tells that the process must end soon.
         folder: for checkpoints, the history and logs.
         guard: what is to be kept of an earlier head.
+        opinions: a teacher's, for soft labels.
     """
     active = np.array(active_ids(classes))
     column = np.full(len(classes), -1, np.int32)
@@ -117,7 +120,8 @@ def fit_active(
     feed = FeatureFeed(train, held_out, options.batch_size, options.sampling, options.seed)
     whole = len(active) == len(classes)
     first = start if whole else Head(start.kernel[:, active], start.bias[active])
-    found, outcome = fit_head(feed, first, loss, options.fit, notice, folder)
+    targets = own_classes if opinions is None else opinions.soft_labels(fitted)
+    found, outcome = fit_head(feed, first, loss, options.fit, notice, folder, targets)
     if whole:
         return found, outcome
     kernel, bias = start.kernel.copy(), start.bias.copy()
@@ -132,6 +136,7 @@ def fit_head(
     options: FitOptions,
     notice: Notice,
     folder: Path,
+    targets: Targets = own_classes,
 ) -> tuple[Head, Outcome]:
     """Fit a head, on one device, from `start` on; returns it and what `Fit` brought.
 
@@ -145,7 +150,9 @@ def fit_head(
     network = keras.Model(inputs, layer(standardised))
     layer.set_weights([start.kernel * deviation[:, None], start.bias + mean @ start.kernel])
     placement = Placement(tf.distribute.get_strategy(), 0, 1, "a head is small")
-    fit = Fit(placement, network, lambda _: None, loss, None, feed, options, notice, folder)
+    fit = Fit(
+        placement, network, lambda _: None, loss, None, feed, options, notice, folder, targets
+    )
     outcome = fit.run()
     kernel, bias = layer.get_weights()
     return Head(kernel / deviation[:, None], bias - (mean / deviation) @ kernel), outcome

@@ -30,10 +30,12 @@ from taxonvision.training.step import (
     Loss,
     Mixer,
     Sums,
+    Targets,
     TrainingStep,
     ValidationStep,
     from_all,
     of_chief,
+    own_classes,
 )
 from taxonvision.training.strategies import Placement
 from taxonvision.training.unfinished import CHECKPOINTS, is_unfinished
@@ -78,6 +80,7 @@ class Fit:
         options: how it is fitted.
         notice: tells that the process must end soon.
         folder: for checkpoints, the history and logs; all workers see it, the chief writes.
+        targets: what the labels of the feed become.
     """
 
     def __init__(
@@ -91,10 +94,11 @@ class Fit:
         options: FitOptions,
         notice: Notice,
         folder: Path,
+        targets: Targets = own_classes,
     ) -> None:
         self._placement, self._network, self._freeze = placement, network, freeze
         self._loss, self._mix, self._feed, self._options = loss, mix, feed, options
-        self._notice = notice
+        self._notice, self._targets = notice, targets
         self._variables = list(network.variables)
         self._checkpoints = Checkpoints(folder / CHECKPOINTS)
         self._best = folder / CHECKPOINTS / "best.npz"
@@ -175,7 +179,13 @@ class Fit:
             self._checkpoints.restore(progress.step, variables)
         progress.between_stages = False
         step = TrainingStep(
-            self._placement, self._network, optimizer, self._loss, self._mix, feed.batch_size
+            self._placement,
+            self._network,
+            optimizer,
+            self._loss,
+            self._mix,
+            feed.batch_size,
+            self._targets,
         )
         epoch = len(progress.history)
         in_epoch = progress.step - epoch * feed.steps_per_epoch
@@ -232,13 +242,14 @@ class Fit:
             stop = stop or sums.stops > 0
         return stop
 
-    def _show(self, inputs: tf.Tensor, labels: tf.Tensor) -> None:
+    def _show(self, inputs: tf.Tensor, labels: Any) -> None:
         """Note some photographs as they are trained on; features cannot be looked at."""
         if len(inputs.shape) != 4:
             return
         images = tf.cast(inputs[:_SHOWN], tf.float32)
         if self._mix is not None:
-            targets = tf.one_hot(labels[:_SHOWN], self._network.outputs[0].shape[-1])
+            some = tf.nest.map_structure(lambda each: each[:_SHOWN], labels)
+            targets = self._targets(some, self._network.outputs[0].shape[-1])
             images, _ = self._mix(images, targets, tf.constant(0, tf.int64), tf.constant(0))
         self._journal.photographs(images)
 

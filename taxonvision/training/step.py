@@ -22,6 +22,18 @@ Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 loss a photograph, float32 [b]."""
 
 
+class Targets(Protocol):
+    """What a batch's labels ask of the network."""
+
+    def __call__(self, labels: Any, classes: int) -> tf.Tensor:
+        """Targets float32 [b, C], rows that sum to 1, of the labels that a feed gives."""
+
+
+def own_classes(labels: Any, classes: int) -> tf.Tensor:
+    """Class ids int32 [b] as targets: each photograph is of its own class and no other."""
+    return tf.one_hot(labels, classes)
+
+
 class Mixer(Protocol):
     """What is done to a batch on the device before the network sees it."""
 
@@ -84,6 +96,7 @@ class TrainingStep:
         loss: of a photograph.
         mix: what is done to a batch first.
         batch_size: of all replicas together.
+        targets: what labels become.
     """
 
     def __init__(
@@ -94,16 +107,17 @@ class TrainingStep:
         loss: Loss,
         mix: Mixer | None,
         batch_size: int,
+        targets: Targets = own_classes,
     ) -> None:
         self._placement = placement
         strategy = placement.strategy
-        classes = network.outputs[0].shape[-1]
+        classes, targets_of = network.outputs[0].shape[-1], targets
         variables = network.trainable_variables
         float16 = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
         def replica_step(inputs: Any, labels: Any, step: Any, stop: Any) -> Any:
             inputs = tf.cast(inputs, tf.float32)
-            targets = tf.one_hot(labels, classes)
+            targets = targets_of(labels, classes)
             if mix is not None:
                 replica = tf.distribute.get_replica_context().replica_id_in_sync_group
                 inputs, targets = mix(inputs, targets, step, tf.cast(replica, tf.int32))
@@ -122,7 +136,7 @@ class TrainingStep:
                 [
                     tf.reduce_sum(losses),
                     tf.reduce_sum(tf.cast(hits, tf.float32)),
-                    tf.cast(tf.shape(labels)[0], tf.float32),
+                    tf.cast(tf.shape(inputs)[0], tf.float32),
                     stop,
                 ]
             )
@@ -139,7 +153,7 @@ class TrainingStep:
 
         Args:
             inputs: [b, ...], pixels uint8 or features float32.
-            labels: class ids int32 [b].
+            labels: what `targets` takes, class ids int32 [b] or a tuple with them.
             step: its number.
             stop: whether this process was told to stop; all workers learn of it.
         """
@@ -192,7 +206,7 @@ class ValidationStep:
 
 
 def on_replicas(placement: Placement, *tensors: Any) -> tuple[Any, ...]:
-    """This worker's part of a batch, shared out to its replicas by row."""
+    """This worker's part of a batch, shared out to its replicas by row; tuples keep their form."""
     replicas = placement.own_replicas
     if replicas == 1:
         return tensors
@@ -204,7 +218,7 @@ def on_replicas(placement: Placement, *tensors: Any) -> tuple[Any, ...]:
 
         return placement.strategy.experimental_distribute_values_from_function(of_replica)
 
-    return tuple(share(tensor) for tensor in tensors)
+    return tuple(tf.nest.map_structure(share, tensor) for tensor in tensors)
 
 
 def from_all(placement: Placement, number: int) -> int:
