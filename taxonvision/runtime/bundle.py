@@ -28,6 +28,7 @@ SCHEMA_VERSION = 2
 TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
 )  # fmt: skip
+_OUTPUT_KINDS = ("probabilities", "logits")
 _MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
 
 
@@ -60,6 +61,7 @@ class Bundle:
         name: what the model calls itself.
         quantization: the recipe: float32, float16, dynamic or int8.
         contract: how a photograph becomes the model's input.
+        output_kind: what the model answers, "probabilities" or "logits".
         thresholds: what it takes to name a taxon.
         languages: codes of the languages with common names.
         golden: the photographs a client checks itself against.
@@ -71,6 +73,7 @@ class Bundle:
     name: str
     quantization: str
     contract: Contract
+    output_kind: str
     thresholds: Thresholds
     languages: tuple[str, ...]
     golden: tuple[Golden, ...]
@@ -111,7 +114,7 @@ class Bundle:
             class_taxon_ids=class_taxon_ids,
             taxonomy=taxonomy,
             names=self.names(),
-            score=model.run,
+            score=_softmax_after(model.run) if self.output_kind == "logits" else model.run,
             thresholds=self.thresholds,
         )
 
@@ -192,11 +195,27 @@ def _parse(
         name=str(manifest["name"]),
         quantization=str(manifest["quantization"]),
         contract=Contract(_whole(contract["size"]), float(contract["crop_ratio"])),
+        output_kind=_output_kind(manifest),
         thresholds=Thresholds.from_json(manifest["thresholds"]),
         languages=tuple(_language(code) for code in manifest["languages"]),
         golden=tuple(_golden(entry) for entry in manifest["golden"]),
         read=read,
     )
+
+
+def _output_kind(manifest: Mapping[str, Any]) -> str:
+    """The models of version 1 all answer probabilities."""
+    kind = "probabilities" if manifest["schema_version"] == 1 else manifest["output"]["kind"]
+    if kind not in _OUTPUT_KINDS:
+        raise ValueError(f"{str(kind)[:50]!r} is none of {', '.join(_OUTPUT_KINDS)}")
+    return str(kind)
+
+
+def _softmax_after(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """The scorer that makes float32 probabilities of the logits [N, C] that `run` gives."""
+    from scipy.special import softmax
+
+    return lambda photographs: np.asarray(softmax(run(photographs), axis=1), np.float32)
 
 
 def _golden(entry: Mapping[str, Any]) -> Golden:
@@ -248,10 +267,11 @@ def _read_json(content: bytes, source: str) -> Any:
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The fields of an object; of two of one name, readers would take either."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in fields if names.count(n) > 1)!r} stands in it twice")
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise ValueError(f"{name!r} stands in it twice")
+        fields[name] = value
     return fields
 
 

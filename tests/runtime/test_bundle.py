@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from taxonvision.errors import UserError
 from taxonvision.runtime.bundle import Bundle, check_golden, is_bundle, open_bundle
+from taxonvision.runtime.thresholds import Thresholds
 
 
 @pytest.fixture
@@ -83,6 +84,28 @@ def test_golden_photographs_agree_and_a_changed_model_does_not(bundle):
     assert check_golden(changed, changed.recognizer()) == [
         f"{first.file}: a score differs by {2 * first.tolerance:.4f}, more than {first.tolerance:g}"
     ]
+
+
+def test_version_1_is_still_read(bundle):
+    def as_version_1(manifest):
+        manifest.update(schema_version=1, thresholds={"shown": 0.6})
+        del manifest["output"]
+
+    edit(bundle, as_version_1)
+    opened = open_bundle(bundle)
+    assert opened.thresholds == Thresholds(shown=0.6)
+    assert opened.output_kind == "probabilities"
+    assert check_golden(opened, opened.recognizer()) == []
+
+
+def test_logits_become_probabilities(bundle):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    given = open_bundle(bundle).recognizer().score(pixels)
+    edit(bundle, set_in("output", "kind", "logits"))
+    scores = open_bundle(bundle).recognizer().score(pixels)
+    assert scores.dtype == np.float32
+    powers = np.exp(given)
+    assert scores == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "taxonomy.csv", "bundle.json", "labels.txt"])
@@ -224,6 +247,8 @@ def set_in(*path):
         (set_in("thresholds", "shown", "nan"), "no number"),
         (set_in("thresholds", "shown", float("nan")), "is no JSON"),
         (set_in("thresholds", "shown", -1), "no fraction"),
+        (set_in("output", "kind", "degrees"), "'degrees' is none of probabilities, logits"),
+        (set_in("output", "kind", []), "is none of"),
         (set_in("name", "\ud800"), "is no JSON"),
         (set_in("golden", 0, "top", []), "expects no taxon"),
         (set_in("golden", 0, "top", 0, "taxon_id", 99), "expects taxon 99, which is no output"),
@@ -318,7 +343,7 @@ def test_a_newer_format_is_refused_and_unknown_fields_are_passed_over(bundle):
 
 
 @pytest.mark.parametrize(
-    "field", ["name", "quantization", "contract", "thresholds", "languages", "golden"]
+    "field", ["name", "quantization", "output", "contract", "thresholds", "languages", "golden"]
 )
 def test_a_lacking_field_is_one_sentence(bundle, field):
     edit(bundle, lambda manifest: manifest.pop(field))
