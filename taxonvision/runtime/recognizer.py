@@ -8,35 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
+from taxonvision.runtime.answer import Answer, Node, Suggestion, best_classes, decide
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.rollup import RollUp
-from taxonvision.taxonomy.tree import Taxon, Taxonomy
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A taxon with its score, a fraction of 1."""
-
-    taxon: Taxon
-    common_name: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says of one photograph.
-
-    Attributes:
-        suggestions: the best classes, best first.
-        branch: the best branch of the tree from the root on, with rolled-up scores.
-        sure: the finest taxon on the branch whose score is above the threshold, if there is one.
-    """
-
-    suggestions: list[Suggestion]
-    branch: list[Suggestion]
-    sure: Suggestion | None
+from taxonvision.taxonomy.tree import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -74,18 +51,21 @@ class Recognizer:
 
     def answer(self, scores: np.ndarray, top: int, language: str) -> Answer:
         """Put one photograph's scores, float [C], into names."""
-        best = np.argsort(-scores, kind="stable")[:top]
-        node_scores = self.roll_up.node_scores(scores[None])[0]
-        branch = [
-            self._suggestion(int(self.roll_up.node_ids[node]), float(node_scores[node]), language)
-            for node in self.roll_up.best_branch(node_scores)
-        ]
+        decision = decide(self.roll_up, scores, self.thresholds)
+        ids = self.roll_up.node_ids
+
+        def named(node: Node) -> Suggestion:
+            return self._suggestion(int(ids[node.index]), node.score, language)
+
         return Answer(
+            known=decision.known,
             suggestions=[
-                self._suggestion(self.class_taxon_ids[i], float(scores[i]), language) for i in best
+                self._suggestion(self.class_taxon_ids[i], float(scores[i]), language)
+                for i in best_classes(scores, top)
             ],
-            branch=branch,
-            sure=next((s for s in reversed(branch) if s.score > self.thresholds.shown), None),
+            branch=[named(node) for node in decision.branch],
+            sure=named(decision.sure) if decision.sure else None,
+            common_ancestor=named(decision.common_ancestor) if decision.common_ancestor else None,
         )
 
     def _suggestion(self, taxon_id: int, score: float, language: str) -> Suggestion:

@@ -21,6 +21,7 @@ class RollUp:
         node_ids: int64 [M], the taxon ids of the classes and all their ancestors, parents before
             their children.
         parents: int64 [M], the index of each node's parent, -1 at a root.
+        rank_levels: float64 [M], the level of each node's rank.
     """
 
     def __init__(self, taxonomy: Taxonomy, class_taxon_ids: Sequence[int]) -> None:
@@ -33,6 +34,7 @@ class RollUp:
         self._stops = np.array(stops, dtype=np.int64)
         self.node_ids = np.array(nodes, dtype=np.int64)
         self.parents = np.array(parents, dtype=np.int64)
+        self.rank_levels = np.array([tree[node].rank_level for node in nodes], dtype=np.float64)
 
     def node_scores(self, scores: np.ndarray) -> np.ndarray:
         """Class scores [N, C] summed up the tree: float64 [N, M] in the order of `node_ids`."""
