@@ -1,8 +1,8 @@
 """TFLite Metadata in a model's file, with which MediaPipe Tasks opens it and names its classes.
 
-Source: version 1 of the metadata schema (tensorflow.org/lite/models/convert/metadata), whose classes
-are in the package mediapipe. Metadata are the buffer that the model lists as TFLITE_METADATA; the
-files they mention are an uncompressed zip behind the model.
+Source: version 1 of the metadata schema (tensorflow.org/lite/models/convert/metadata), whose
+classes are in the package mediapipe. Metadata are the buffer that the model lists as
+TFLITE_METADATA; the files they mention are an uncompressed zip behind the model.
 """
 
 from __future__ import annotations
