@@ -130,9 +130,9 @@ class Batches:
             epoch, first = step // order.steps_per_epoch, step % order.steps_per_epoch * order.batch
             positions = first + tf.range(rows.start, rows.stop, dtype=tf.int64)
             numbers = order.numbers(epoch, positions)
-            kinds, shapes = (tf.string, tf.int32, tf.int64), ([], [], [CHANCES])
+            kinds, shapes = [tf.string, tf.int32, tf.int64], [(), (), (CHANCES,)]
             if beside is not None:
-                kinds, shapes = (*kinds, tf.float32), (*shapes, list(beside[:0].shape[1:]))
+                kinds, shapes = [*kinds, tf.float32], [*shapes, beside[:0].shape[1:]]
             planned = tf.numpy_function(read, (epoch, positions[0], numbers), kinds, stateful=False)
             for tensor, shape in zip(planned, shapes, strict=True):
                 tensor.set_shape([len(rows), *shape])

@@ -62,6 +62,11 @@ class Lesson:
     distilled_from: dict[str, Any]
 
 
+def check_teacher(options: TeacherOptions, examples: Examples) -> None:
+    """UserError when it is no model or knows none of the taxa."""
+    shared_taxa(open_model(options.folder), examples.classes)
+
+
 def shared_taxa(teacher: Model, classes: Sequence[TaxonClass]) -> int:
     """How many of the active classes the teacher knows; UserError when it knows none."""
     known = {each.taxon_id for each in teacher.classes if each.active}
