@@ -23,8 +23,10 @@ from taxonvision.cli.show import show_table
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError
 from taxonvision.progress import say, track
-from taxonvision.runtime.recognizer import Answer, Recognizer, Suggestion
+from taxonvision.runtime.answer import Answer, Suggestion
+from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.storage import replacing_file
+from taxonvision.taxonomy.ranks import RANK_LEVELS
 from taxonvision.text import of_path
 
 USAGE = (
@@ -34,7 +36,8 @@ REQUIRED = ("model",)
 TAKES_ARGUMENTS = True
 
 _CSV_COLUMNS = (
-    "photo", "place", "taxon_id", "name", "common_name", "rank", "score", "error",
+    "photo", "place", "taxon_id", "name", "common_name", "rank", "score", "error", "known",
+    "sure_taxon_id", "sure_name", "common_ancestor_taxon_id", "common_ancestor_name",
 )  # fmt: skip
 _PROGRESS_FROM = 50
 
@@ -112,18 +115,26 @@ def _show(answers: list[tuple[Path, Answer | PhotographError]]) -> None:
     for path, answer in answers:
         if isinstance(answer, PhotographError):
             continue
-        if answer.sure:
-            title = f"{of_path(path)}: {_full_name(answer.sure)}, {answer.sure.score:.0%}"
-        else:
-            title = f"{of_path(path)}: not sure"
         show_table(
-            title,
+            f"{of_path(path)}: {_in_words(answer)}",
             ("name", "common name", "rank", "score"),
             [
                 (s.taxon.name, s.common_name, s.taxon.rank, f"{s.score:.1%}")
                 for s in answer.suggestions
             ],
         )
+
+
+def _in_words(answer: Answer) -> str:
+    """What is on the photograph as a whole."""
+    if not answer.known:
+        return "no organism that I know"
+    if not answer.name:
+        return "not sure"
+    words = f"{_full_name(answer.name)}, {answer.name.score:.0%}"
+    if answer.name.taxon.rank_level <= RANK_LEVELS["species"]:
+        return words
+    return f"sure of {words}; no species is sure"
 
 
 def _full_name(suggestion: Suggestion) -> str:
@@ -137,7 +148,9 @@ def _as_value(path: Path, answer: Answer | PhotographError) -> dict[str, Any]:
         return {"photo": of_path(path), "error": str(answer)}
     return {
         "photo": of_path(path),
+        "known": answer.known,
         "sure": _suggestion(answer.sure) if answer.sure else None,
+        "common_ancestor": _suggestion(answer.common_ancestor) if answer.common_ancestor else None,
         "suggestions": [_suggestion(s) for s in answer.suggestions],
         "branch": [_suggestion(s) for s in answer.branch],
     }
@@ -170,8 +183,14 @@ def _csv(answers: list[tuple[Path, Answer | PhotographError]]) -> str:
         if isinstance(answer, PhotographError):
             writer.writerow({"photo": of_path(path), "error": str(answer)})
             continue
+        whole = {"known": "true" if answer.known else "false"}
+        for column, found in (("sure", answer.sure), ("common_ancestor", answer.common_ancestor)):
+            if found:
+                whole[f"{column}_taxon_id"] = str(found.taxon.taxon_id)
+                whole[f"{column}_name"] = found.taxon.name
         for place, suggestion in enumerate(answer.suggestions, start=1):
-            writer.writerow({"photo": of_path(path), "place": place, **_suggestion(suggestion)})
+            row = {"photo": of_path(path), "place": place, **_suggestion(suggestion), **whole}
+            writer.writerow(row)
     return text.getvalue()
 
 
