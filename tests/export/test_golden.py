@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,9 +91,6 @@ def test_photographs_travel_by_the_licences_allowed_and_keep_their_credit(large_
 
 
 def test_the_card_credits_every_golden_photograph():
-    class Described:
-        name, classes, manifest = "four <butterflies>", (), {"metrics": {}}
-
     golden = [
         {"file": "golden/1.png", "license": "CC-BY", "attribution": "Ada [Lovelace]"},
         {"file": "golden/2_exif6.jpg", "license": "CC0", "attribution": ""},
@@ -100,8 +98,10 @@ def test_the_card_credits_every_golden_photograph():
     manifest = {
         "version": "1", "quantization": "int8", "source": {"backbone": "tiny"}, "golden": golden,
         "model": {"classes": 4, "bytes": 1}, "input": {"dtype": "uint8", "shape": [1, 32, 32, 3]},
-        "agreement": {"photographs": 8, "same_name": 8, "largest_difference": 0.0},
+        "output": {"kind": "probabilities"}, "head": {"rank": None}, "region": None,
+        "validation": None, "thresholds": {"unknown": 0}, "unknown": None,
     }  # fmt: skip
-    card = model_card(Described, manifest).splitlines()
+    model = SimpleNamespace(name="four butterflies")
+    card = model_card(model, ["species"] * 4, manifest).splitlines()
     assert "- golden/1.png: Ada Lovelace, CC-BY" in card
     assert "- golden/2_exif6.jpg: CC0" in card
