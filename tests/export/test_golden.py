@@ -80,7 +80,14 @@ def test_the_same_seed_gives_the_same_files(large_catalog):
     assert first == again
 
 
-def test_photographs_travel_by_the_licences_allowed_and_keep_their_credit(large_catalog):
+def test_photographs_travel_by_the_licences_allowed_and_keep_their_credit(
+    large_catalog, monkeypatch
+):
+    def draw(species, rng, size):  # a real drawing takes half a second
+        return Image.new("RGB", (size, size), tuple(rng.integers(0, 256, 3).tolist()))
+
+    monkeypatch.setattr("taxonvision.export.golden.draw_photograph", draw)
+
     def credits_of(*licenses):
         files = make_golden_files(large_catalog, Contract(48), brightness, 0, licenses)
         return {(file.license, file.attribution) for file in files}
