@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from taxonvision.dataset.negatives import digest_of_scenes, scenes_in
+
 if TYPE_CHECKING:
     from taxonvision.dataset.balance import Sampling
     from taxonvision.training.fit_state import FitOptions
@@ -159,6 +161,26 @@ def define_cache(values: flags.FlagValues) -> None:
         "by default in the user's cache folder; on a cluster one that all workers see",
         flag_values=values,
     )
+
+
+def define_negatives(values: flags.FlagValues) -> None:
+    """Define what tells the model when there is nothing that it knows."""
+    flags.DEFINE_string(
+        "negatives",
+        None,
+        "folder of photographs without an organism, to find the score below which nothing is "
+        "known; by default the model has a name for everything",
+        flag_values=values,
+    )
+
+
+def negatives_of(values: flags.FlagValues) -> tuple[list[Path], dict[str, str]]:
+    """The photographs without an organism, and what recipes record of them: no path."""
+    if not values.negatives:
+        return [], {"negatives": ""}
+    folder = Path(values.negatives)
+    scenes = scenes_in(folder)
+    return scenes, {"negatives": digest_of_scenes(folder, scenes)}
 
 
 def given(values: flags.FlagValues, name: str, default: Any) -> Any:

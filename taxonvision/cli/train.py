@@ -7,6 +7,7 @@ that was ended goes on from its last checkpoint with the same command.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ from taxonvision.cli.fit_flags import (
     NOT_IN_RECIPES,
     cache_of,
     define_fit,
+    define_negatives,
     define_where,
     fit_options,
     given,
     loss_options,
+    negatives_of,
     sampling_of,
 )
 from taxonvision.cli.values import define_seed, optional_path, recipe_of
@@ -44,6 +47,7 @@ def define(values: flags.FlagValues) -> None:
     _define_what(values)
     define_fit(values, epochs="by default 40 for the head alone, else 20")
     _define_network_fit(values)
+    define_negatives(values)
     define_where(values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
 
@@ -127,8 +131,16 @@ def _define_network_fit(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Train and say how well the validation photographs are named."""
+    return learn("train", values)
+
+
+def learn(command: str, values: flags.FlagValues, teacher: Path | None = None) -> int:
+    """Train by the flags of `define` for a command, with a teacher by those of `distill`."""
     catalog, out = open_examples(Path(values.catalog)), Path(values.out)
-    inputs = inputs_of(catalog)
+    negatives, of_negatives = negatives_of(values)
+    inputs = inputs_of(catalog) | of_negatives
+    if teacher is not None:
+        inputs["teacher"] = open_model(teacher).fingerprint
     init_from = optional_path(values.init_from)
     if init_from is not None:
         inputs["init_from"] = (
@@ -138,13 +150,13 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         )
         if values["backbone"].present:
             raise UserError("--init_from brings its own backbone; leave out --backbone")
-    recipe = recipe_of("train", values, inputs, leaving_out=NOT_IN_RECIPES)
+    recipe = recipe_of(command, values, inputs, leaving_out=NOT_IN_RECIPES)
     check_place(out, MANIFEST, recipe, overwrite=values.overwrite)  # before TensorFlow is loaded
     with Notice() as notice:
         load_keras()
         from taxonvision.training.train import train
 
-        options = _options(values, init_from)
+        options = _options(command, values, init_from, negatives, teacher)
         manifest = train(catalog, options, out, recipe, overwrite=values.overwrite, notice=notice)
     if manifest is not None:
         accuracy = manifest["metrics"].get("val_accuracy")
@@ -155,9 +167,16 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     return 0
 
 
-def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:
+def _options(
+    command: str,
+    values: flags.FlagValues,
+    init_from: Path | None,
+    negatives: Sequence[Path],
+    teacher: Path | None,
+) -> TrainOptions:
     from taxonvision.training.network import NetworkOptions
     from taxonvision.training.options import TrainOptions
+    from taxonvision.training.teacher import TeacherOptions
 
     head = values.train == "head"
     epochs = given(values, "epochs", 40 if head else 20)
@@ -184,6 +203,10 @@ def _options(values: flags.FlagValues, init_from: Path | None) -> TrainOptions:
             cache=cache_of(values),
             views=values.views,
             deterministic=values.deterministic,
+            negatives=negatives,
+            teacher=None
+            if teacher is None
+            else TeacherOptions(teacher, values.teacher_weight, values.softness),
         )
     except ValueError as error:
-        raise UserError(f"`train`: {error}") from None
+        raise UserError(f"`{command}`: {error}") from None

@@ -7,6 +7,7 @@ measured before and after on the same test photographs; a release that breaks th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,13 @@ from taxonvision.cli.fit_flags import (
     NOT_IN_RECIPES,
     cache_of,
     define_fit,
+    define_negatives,
     define_where,
     fit_options,
     given,
     loss_options,
     names_of_fit,
+    negatives_of,
     sampling_of,
 )
 from taxonvision.cli.values import define_seed, digest_of_table, optional_path, recipe_of
@@ -98,6 +101,7 @@ def define(values: flags.FlagValues) -> None:
         epochs=f"by default {_EPOCHS}; 0: rows of new taxa are imprinted, for an answer in seconds",
         fewest_epochs=0,
     )
+    define_negatives(values)
     define_seed("seed of all that is random", values)
     define_where(values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
@@ -108,17 +112,22 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     out = Path(values.out)
     parent, catalog = open_model(Path(values.model)), open_examples(Path(values.catalog))
     changes = _changes(optional_path(values.changes), catalog.folder)
-    inputs = inputs_of(catalog) | {
-        "model": parent.fingerprint,
-        "changes": digest_of_table(optional_path(changes.source)) if changes.lines else "",
-    }
+    negatives, of_negatives = negatives_of(values)
+    inputs = (
+        inputs_of(catalog)
+        | of_negatives
+        | {
+            "model": parent.fingerprint,
+            "changes": digest_of_table(optional_path(changes.source)) if changes.lines else "",
+        }
+    )
     recipe = recipe_of("update", values, inputs, leaving_out=NOT_IN_RECIPES)
     check_place(out, MANIFEST, recipe, overwrite=values.overwrite)  # before TensorFlow is loaded
     with Notice() as notice:
         load_keras()
         from taxonvision.release.update import update
 
-        options = _options(values)
+        options = _options(values, negatives)
         manifest = update(
             parent, catalog, changes, options, out, recipe,
             overwrite=values.overwrite, notice=notice,
@@ -141,7 +150,7 @@ def _changes(given_table: Path | None, catalog: Path) -> Changes:
     return read_changes(given_table or kept)
 
 
-def _options(values: flags.FlagValues) -> UpdateOptions:
+def _options(values: flags.FlagValues, negatives: Sequence[Path]) -> UpdateOptions:
     from taxonvision.release.keep import KeepOptions
     from taxonvision.release.options import UpdateOptions
     from taxonvision.training.head import HeadOptions
@@ -169,6 +178,7 @@ def _options(values: flags.FlagValues) -> UpdateOptions:
             seed=values.seed,
             strategy=values.strategy,
             tpu=values.tpu,
+            negatives=negatives,
         )
     except ValueError as error:
         raise UserError(f"`update`: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -68,13 +69,23 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     return float(np.abs(differences).sum() / len(scores))
 
 
+def confidence(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """The highest probability of each row of softmax(logits / T): float64 [n] of [n, C]."""
+    sums = [sums for _, sums in _parts(logits, temperature)]
+    return 1 / np.concatenate([np.empty(0), *sums])
+
+
 def _mean_log_sum_exp(logits: np.ndarray, temperature: float) -> float:
     """The mean over photographs of log Σ exp(logits / T)."""
-    rows, total = max(1, _AT_ONCE // logits.shape[1]), 0.0
+    parts = _parts(logits, temperature)
+    return sum(float((np.log(sums) + highest).sum()) for highest, sums in parts) / len(logits)
+
+
+def _parts(logits: np.ndarray, temperature: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of some rows at a time the highest of logits / T, and Σ exp(logits / T - highest)."""
+    rows = max(1, _AT_ONCE // logits.shape[1])
     for start in range(0, len(logits), rows):
         scaled = logits[start : start + rows] / np.float32(temperature)
-        highest = scaled.max(axis=1, keepdims=True)
-        scaled -= highest
-        sums = np.exp(scaled, out=scaled).sum(axis=1, dtype=np.float64)
-        total += float((np.log(sums) + highest[:, 0]).sum())
-    return total / len(logits)
+        highest = scaled.max(axis=1)
+        scaled -= highest[:, None]
+        yield highest.astype(np.float64), np.exp(scaled, out=scaled).sum(axis=1, dtype=np.float64)

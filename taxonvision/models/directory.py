@@ -18,6 +18,7 @@ from taxonvision.models.engine import load_keras
 from taxonvision.models.trained_on import TrainedOn, write_trained_on
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
+from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.storage import Recipe, read_manifest, replacing_file, write_json
 from taxonvision.tables import write_csv
 from taxonvision.taxonomy.classes import (
@@ -95,12 +96,20 @@ class Model:
         """The best class's own probability below this means: no organism that I know; 0: never."""
         return self._found("unknown", "threshold", 0.0)
 
+    @property
+    def thresholds(self) -> Thresholds:
+        """What its scores mean."""
+        try:
+            return Thresholds(unknown=self.unknown_threshold)
+        except ValueError as error:
+            raise UserError(f"{self.folder / MANIFEST}: unknown: {error}") from None
+
     def _found(self, part: str, field: str, default: float) -> float:
         """A number of a part of the manifest that older models lack."""
         found = self.manifest.get(part)
         if found is None:
             return default
-        value = found.get(field) if isinstance(found, Mapping) else None
+        value: Any = found.get(field) if isinstance(found, Mapping) else None
         usable = isinstance(value, int | float) and 0 <= value < math.inf
         if not usable or (default and not value):  # nothing can be divided by 0
             raise UserError(f"{self.folder / MANIFEST}: {part} has no usable {field}")
@@ -140,6 +149,7 @@ class Model:
             taxonomy=self.taxonomy,
             names=self.names,
             score=score,
+            thresholds=self.thresholds,
         )
 
 

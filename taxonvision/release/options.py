@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class UpdateOptions:
         seed: of all that is random.
         strategy: one of `strategies.CHOICES`.
         tpu: the name of a TPU; None: none.
+        negatives: photographs without an organism, to learn when nothing is known.
     """
 
     head: HeadOptions | None
@@ -39,3 +41,4 @@ class UpdateOptions:
     seed: int = 0
     strategy: str = "auto"
     tpu: str | None = None
+    negatives: Sequence[Path] = ()

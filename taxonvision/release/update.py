@@ -36,7 +36,10 @@ from taxonvision.release.verdict import Verdict
 from taxonvision.release.write_release import Made, write_release
 from taxonvision.storage import Recipe, read_json, set_aside
 from taxonvision.taxonomy.changes import Changes
+from taxonvision.training.calibrate import Calibrated, Looking, calibrate, refuse_negatives
 from taxonvision.training.extraction import extract, features_of
+from taxonvision.training.feeds import Features
+from taxonvision.training.head import Head
 from taxonvision.training.options import refuse_early_stopping, warn_of_unlearned
 from taxonvision.training.signals import Notice
 from taxonvision.training.strategies import Placement, lost_workers_told, on_cpu, place
@@ -109,6 +112,7 @@ def _refuse(parent: Model, examples: Examples, options: UpdateOptions, out: Path
     """UserError for what cannot be had, before anything is done."""
     if not examples.manifest["counts"]["train"]:
         raise UserError(f"{examples.folder} has no photographs in the split train to learn from")
+    refuse_negatives(options.negatives, examples)
     if options.head:
         refuse_early_stopping(options.head.fit, examples)
     refused = Path(f"{out}{REFUSED}")
@@ -164,6 +168,8 @@ def _make(
     with _timed("head", seconds):
         contents = photos["train"].contents
         fitted = refit(parent, plan, train, contents, val, kept, options, notice, folder)
+    with _timed("calibration", seconds):
+        calibrated = _calibrate(parent, plan, fitted.head, val, options)
     with _timed("gate", seconds):
         verdict = judge_heads(
             (parent.head.kernel, parent.head.bias),
@@ -176,7 +182,7 @@ def _make(
             max_regression=options.max_regression,
             strict=options.strict,
         )
-    made = Made(plan, photos, filled, kept, fitted, verdict, seconds)
+    made = Made(plan, photos, filled, kept, fitted, calibrated, verdict, seconds)
     write_release(folder, recipe, parent, examples, made, options, store, placement)
     return verdict
 
@@ -217,6 +223,22 @@ def _keep(
     listed = Listed(class_ids, photos["train"].contents, held_out)
     may_move = options.head is not None
     return keep_old_taxa(options.keep, trained_on, old, listed, store, refit=may_move)
+
+
+def _calibrate(
+    parent: Parent, plan: Plan, head: Head, val: Features, options: UpdateOptions
+) -> Calibrated:
+    """Fit the temperature and the threshold; the parent's temperature holds where nothing can."""
+    before, scenes = parent.model, None
+    if options.negatives:
+        scenes = Looking(parent.backbone.model, before.contract).scenes(options.negatives)
+    elif before.unknown_threshold:
+        say(
+            "warning: unlike its parent, this release has a name for everything; --negatives names "
+            "photographs without an organism"
+        )
+    inherited = Calibrated(before.temperature, before.manifest.get("calibration"))
+    return calibrate(head, plan.classes, val, scenes, options.seed, inherited)
 
 
 def _fair(parent: Parent, test: StoredPhotos) -> np.ndarray:

@@ -29,6 +29,7 @@ from taxonvision.release.refit import Fitted
 from taxonvision.release.verdict import Verdict
 from taxonvision.storage import Recipe, write_json
 from taxonvision.taxonomy.classes import retired_ids
+from taxonvision.training.calibrate import Calibrated
 from taxonvision.training.strategies import Placement, on_cpu
 
 GATE = "gate.json"
@@ -45,6 +46,7 @@ class Made:
         filled: what the extraction of their features took.
         kept: what guarded old taxa.
         fitted: the head.
+        calibrated: its temperature and its threshold.
         verdict: of the gate.
         seconds: step to how long it took.
     """
@@ -54,6 +56,7 @@ class Made:
     filled: Sequence[Filled]
     kept: Kept
     fitted: Fitted
+    calibrated: Calibrated
     verdict: Verdict
     seconds: Mapping[str, float]
 
@@ -74,12 +77,13 @@ def write_release(
     write_json(folder / GATE, found)
     headline = {name: found[name] for name in ("judged", "passed", "reason", "loss")}
     plan, head, train = made.plan, made.fitted.head, made.photos["train"]
+    retired, temperature = retired_ids(plan.classes), made.calibrated.temperature
     before = parent.model
     class_ids = plan.class_ids[train.class_ids]
     used = _used(made, class_ids, options)
     manifest = write_model(
         folder,
-        assemble(parent.backbone.model, head.kernel, head.bias, retired_ids(plan.classes)),
+        assemble(parent.backbone.model, head.kernel, head.bias, retired, temperature),
         name=options.name or before.name,
         recipe=recipe,
         contract=before.contract,
@@ -96,6 +100,7 @@ def write_release(
             "cache": store.as_json(),
             "shrunk_to": examples.shrunk_to,
             "metrics": dict(made.fitted.metrics),
+            **made.calibrated.as_json(),
             "changes": plan.differences.as_json(),
             "seconds": {step: round(seconds, 1) for step, seconds in made.seconds.items()},
         },

@@ -22,6 +22,7 @@ from taxonvision.training.head import HeadOptions
 from taxonvision.training.losses import LossOptions
 from taxonvision.training.network import NetworkOptions
 from taxonvision.training.strategies import Placement, check_possible
+from taxonvision.training.teacher import TeacherOptions
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class TrainOptions:
         views: looks at each photograph that a head alone is fitted on.
         deterministic: whether the same seed gives the same weights; None: on CPUs, where it costs
             nothing.
+        negatives: photographs without an organism, to learn when nothing is known.
+        teacher: a model whose opinion of the photographs is learned; None: none.
     """
 
     fit: FitOptions
@@ -60,6 +63,8 @@ class TrainOptions:
     cache: Path = field(default_factory=default_cache)
     views: int = 1
     deterministic: bool | None = None
+    negatives: Sequence[Path] = ()
+    teacher: TeacherOptions | None = None
 
     @property
     def only_head(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,22 @@ from taxonvision.dataset.stored import stored_photos
 from taxonvision.features.reading import with_contents
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.backbones import Backbone
-from taxonvision.models.classifier import assemble
+from taxonvision.models.classifier import assemble, take_apart
 from taxonvision.models.directory import MANIFEST, write_model
 from taxonvision.models.trained_on import TrainedOn
 from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
 from taxonvision.storage import Recipe, read_json
-from taxonvision.taxonomy.classes import retired_ids
+from taxonvision.taxonomy.classes import active_ids, retired_ids
+from taxonvision.training.calibrate import (
+    Calibrated,
+    Looking,
+    calibrate,
+    drawn,
+    refuse_negatives,
+)
 from taxonvision.training.extraction import extract, features_of
-from taxonvision.training.feeds import PhotographFeed
+from taxonvision.training.feeds import Features, PhotographFeed
 from taxonvision.training.fit_state import Outcome
 from taxonvision.training.head import Head, fit_active
 from taxonvision.training.loop import Fit
@@ -36,8 +43,9 @@ from taxonvision.training.mixing import Mixing
 from taxonvision.training.network import Network, start_backbone
 from taxonvision.training.options import TrainOptions, refuse, refuse_examples, warn
 from taxonvision.training.signals import Notice
-from taxonvision.training.step import of_chief
+from taxonvision.training.step import Targets, of_chief, own_classes
 from taxonvision.training.strategies import Placement, lost_workers_told, on_cpu, place
+from taxonvision.training.teacher import Lesson, check_teacher, take_lesson
 from taxonvision.training.unfinished import remove_unfinished, unfinished_model
 from taxonvision.training.warm_start import WarmStart, note_start, read_warm_start
 
@@ -68,8 +76,11 @@ def train(
     """
     photos = examples.photos("train")
     refuse_examples(examples, photos)
+    refuse_negatives(options.negatives, examples)
     placement = place(options.strategy, options.tpu)
     refuse(options, examples, photos, placement)
+    if options.teacher is not None:
+        check_teacher(options.teacher, examples)
     if placement.chief:
         say(placement.reason)
         warn(options, examples, photos)
@@ -82,7 +93,9 @@ def train(
         # The last run may have been ended just before its end.
         if not of_chief(placement, int((folder / MANIFEST).exists())):
             warm = _warm_start(options, examples, placement)
-            _train(_Run(examples, photos, options, placement, notice, folder, warm), recipe)
+            lesson = _lesson(options, examples, placement, notice)
+            run = _Run(examples, photos, options, placement, notice, folder, warm, lesson)
+            _train(run, recipe)
         if not placement.chief:
             return None
         remove_unfinished(folder)
@@ -100,6 +113,7 @@ class _Run:
     notice: Notice
     folder: Path
     warm: WarmStart | None
+    lesson: Lesson | None
 
     def loss(self) -> Loss:
         """Of a photograph."""
@@ -109,6 +123,13 @@ class _Run:
         if self.placement.chief:
             say_what_is_kept(loss, options.loss)
         return loss
+
+    def targets(self) -> Targets:
+        """Of a photograph, for all devices."""
+        if self.lesson is None:
+            return own_classes
+        with self.placement.strategy.scope():
+            return self.lesson.opinions.soft_labels(self.examples.classes)
 
     def head(self, dimension: int) -> Head:
         """The head that training starts from."""
@@ -128,15 +149,17 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Trained:
-    """What a run ends with: a model from photographs to probabilities, and how it came about.
+    """What a run ends with: a backbone and a head, and how they came about.
 
-    `contents` are the keys uint64 [n, 2] of those it was trained on, zeros where unknown.
+    `contents` are the keys uint64 [n, 2] of the photographs they were trained on, zeros where
+    unknown; `held_out` are features of those to validate with, None where there are none yet.
     """
 
-    model: keras.Model
     backbone: Backbone
+    head: Head
     outcome: Outcome
     contents: np.ndarray
+    held_out: Features | None = None
     cache: Mapping[str, Any] | None = None
 
 
@@ -149,10 +172,12 @@ def _train(run: _Run, recipe: Recipe) -> None:
     trained = _head(run) if options.on_features else _network(run)
     if trained is None:  # the chief writes it
         return
-    backbone, outcome = trained.backbone, trained.outcome
+    backbone, head, outcome = trained.backbone, trained.head, trained.outcome
+    calibrated = _calibrate(run, trained)
+    retired = retired_ids(examples.classes)
     write_model(
         run.folder,
-        trained.model,
+        assemble(backbone.model, head.kernel, head.bias, retired, calibrated.temperature),
         name=options.name,
         recipe=recipe,
         contract=Contract(backbone.image_size, backbone.crop_ratio),
@@ -164,11 +189,13 @@ def _train(run: _Run, recipe: Recipe) -> None:
             "backbone": {"name": backbone.name, "pretrained": backbone.pretrained},
             "trained": outcome.kept["trained"],
             "initial_model": None if run.warm is None else run.warm.fingerprint,
+            "distilled_from": None if run.lesson is None else run.lesson.distilled_from,
             "placement": run.placement.reason,
             "catalog": examples.fingerprint,
             "cache": trained.cache,
             "shrunk_to": examples.shrunk_to,
             "metrics": {name: value for name, value in outcome.kept.items() if name != "trained"},
+            **calibrated.as_json(),
         },
         trained_on=_trained_on(run, trained.contents),
     )
@@ -194,6 +221,8 @@ def _head(run: _Run) -> _Trained | None:
     if not run.placement.chief:
         return None
     train, held_out = (features_of(store, photos[split]) for split in ("train", "val"))
+    if run.lesson is not None:
+        train = replace(train, teacher=run.lesson.looks)
     head, outcome = fit_active(
         run.head(backbone.model.outputs[0].shape[-1]),
         examples.classes,
@@ -203,10 +232,10 @@ def _head(run: _Run) -> _Trained | None:
         options.head,
         run.notice,
         run.folder,
+        opinions=None if run.lesson is None else run.lesson.opinions,
     )
-    retired = retired_ids(examples.classes)
-    model = assemble(backbone.model, head.kernel, head.bias, retired)
-    return _Trained(model, backbone, outcome, photos["train"].contents, store.as_json())
+    contents = photos["train"].contents
+    return _Trained(backbone, head, outcome, contents, held_out, store.as_json())
 
 
 def _network(run: _Run) -> _Trained | None:
@@ -230,6 +259,7 @@ def _network(run: _Run) -> _Trained | None:
             augmentation=recipe.photograph,
             crop_ratio=contract.crop_ratio,
         ),
+        None if run.lesson is None else run.lesson.looks[0],
     )
     mix = Mixing(recipe.mixing, options.seed) if recipe.mixing.any else None
     feed = PhotographFeed(batches, examples.photos("val"), contract, placement)
@@ -243,12 +273,27 @@ def _network(run: _Run) -> _Trained | None:
         options.fit,
         run.notice,
         run.folder,
+        run.targets(),
     )
     outcome = fit.run()
     if not placement.chief:
         return None
-    model = network.finished(retired_ids(examples.classes))
-    return _Trained(model, network.backbone, outcome, stored.contents)
+    model, kernel, bias = take_apart(network.finished())
+    backbone = replace(network.backbone, model=model)
+    return _Trained(backbone, Head(kernel, bias), outcome, stored.contents)
+
+
+def _calibrate(run: _Run, trained: _Trained) -> Calibrated:
+    """Fit the temperature and the threshold of what was trained."""
+    options, examples, backbone = run.options, run.examples, trained.backbone
+    looking = Looking(backbone.model, Contract(backbone.image_size, backbone.crop_ratio))
+    held_out = trained.held_out
+    if held_out is None:
+        photos = examples.photos("val")
+        classes = len(active_ids(examples.classes))
+        held_out = looking.held_out(photos, drawn(len(photos), classes, options.seed))
+    scenes = looking.scenes(options.negatives) if options.negatives else None
+    return calibrate(trained.head, examples.classes, held_out, scenes, options.seed)
 
 
 def _trained_on(run: _Run, contents: np.ndarray) -> TrainedOn:
@@ -257,6 +302,16 @@ def _trained_on(run: _Run, contents: np.ndarray) -> TrainedOn:
     used = used_photographs(class_ids, run.options.sampling, run.options.seed)
     taxon_of_class = np.array([c.taxon_id for c in run.examples.classes], np.int64)
     return TrainedOn.of(taxon_of_class[class_ids[used]], contents[used])
+
+
+def _lesson(
+    options: TrainOptions, examples: Examples, placement: Placement, notice: Notice
+) -> Lesson | None:
+    if options.teacher is None:
+        return None
+    # Only a head that is fitted on features sees the same views again.
+    views = options.views if options.on_features else 1
+    return take_lesson(options.teacher, examples, placement, notice, options.cache, views)
 
 
 def _warm_start(
