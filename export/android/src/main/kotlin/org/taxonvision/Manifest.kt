@@ -1,0 +1,94 @@
+package org.taxonvision
+
+import org.json.JSONException
+import org.json.JSONObject
+
+/** What a golden photograph's best taxa score, and how far a client may be off. */
+data class Golden(val file: String, val tolerance: Double, val top: Map<Long, Double>)
+
+/**
+ * What bundle.json says, as far as a phone needs it; fields that are not known are passed over.
+ *
+ * @property readsFloats whether the input's values are floats from 0 to 255 instead of bytes.
+ * @property answersLogits whether a softmax makes probabilities of the output.
+ */
+data class Manifest(
+    val schemaVersion: Int,
+    val name: String,
+    val version: String,
+    val contract: Contract,
+    val readsFloats: Boolean,
+    val answersLogits: Boolean,
+    val thresholds: Thresholds,
+    val languages: List<String>,
+    val golden: List<Golden>
+) {
+    companion object {
+        const val FILE = "bundle.json"
+
+        /** The newest format that this library reads. */
+        const val NEWEST_SCHEMA = 2
+
+        /** BundleException for a newer format, and for one that lacks or garbles a field. */
+        fun parse(content: ByteArray): Manifest {
+            val json = parseObject(content, FILE)
+            val schema = json.opt("schema_version") as? Int
+                ?: throw BundleException("$FILE has no schema_version")
+            if (schema > NEWEST_SCHEMA) {
+                throw BundleException(
+                    "the bundle has the newer format $schema, this library reads up to " +
+                        "$NEWEST_SCHEMA: update the library"
+                )
+            }
+            return try {
+                read(json, schema)
+            } catch (error: JSONException) {
+                throw BundleException("$FILE lacks or garbles a field: ${error.message}")
+            } catch (error: IllegalArgumentException) {
+                throw BundleException("$FILE garbles a field: ${error.message}")
+            }
+        }
+
+        private fun read(json: JSONObject, schema: Int): Manifest {
+            val contract = json.getJSONObject("contract")
+            return Manifest(
+                schema,
+                json.getString("name"),
+                json.getString("version"),
+                Contract(contract.getInt("size"), contract.getDouble("crop_ratio")),
+                oneOf(json.getJSONObject("input").getString("dtype"), "uint8", "float32") == "float32",
+                oneOf(json.getJSONObject("output").getString("kind"), "probabilities", "logits") == "logits",
+                Thresholds.of(json.getJSONObject("thresholds")),
+                json.getJSONArray("languages").let { codes -> List(codes.length(), codes::getString) },
+                json.getJSONArray("golden").let { entries ->
+                    List(entries.length()) { golden(entries.getJSONObject(it)) }
+                }
+            )
+        }
+
+        private fun golden(entry: JSONObject): Golden {
+            val top = LinkedHashMap<Long, Double>()
+            val best = entry.getJSONArray("top")
+            for (place in 0 until best.length()) {
+                val expected = best.getJSONObject(place)
+                top[expected.getLong("taxon_id")] = expected.getDouble("score")
+            }
+            return Golden(entry.getString("file"), entry.getDouble("tolerance"), top)
+        }
+
+        private fun oneOf(value: String, vararg known: String): String {
+            require(value in known) { "$value is none of ${known.joinToString()}" }
+            return value
+        }
+    }
+}
+
+/** The JSON object in a file's bytes. */
+internal fun parseObject(content: ByteArray, source: String): JSONObject =
+    try {
+        JSONObject(String(content, Charsets.UTF_8))
+    } catch (error: JSONException) {
+        throw BundleException("$source is no JSON: ${error.message.toString().take(200)}")
+    } catch (error: StackOverflowError) { // brackets a mile deep
+        throw BundleException("$source is nested too deeply")
+    }

@@ -1,0 +1,66 @@
+package org.taxonvision
+
+/**
+ * Names what is in a photograph.
+ *
+ * It holds no state of its own: it may be used in as many threads as its classifier allows.
+ *
+ * @param language of the common names; the user's, where `bundle.manifest.languages` lists it.
+ */
+class Recognizer(
+    private val bundle: Bundle,
+    private val classifier: Classifier,
+    language: String = "en"
+) {
+    private val rollUp = RollUp(bundle.taxonomy, bundle.manifest.thresholds)
+    private val names = bundle.names(language)
+
+    /** The answer for a photograph, with the `top` best classes. */
+    fun recognize(photograph: Photograph, top: Int = 5): Answer =
+        answer(bundle.probabilities(classifier, photograph), top)
+
+    /** Put probabilities, one a class, into names; also for those smoothed over several frames. */
+    fun answer(probabilities: DoubleArray, top: Int = 5): Answer {
+        require(probabilities.size == bundle.classes) { "there are ${bundle.classes} classes" }
+        val suggestions = rollUp.best(probabilities, top).map { leaf ->
+            suggestion(bundle.taxonomy.leafRows[leaf], probabilities[leaf])
+        }
+        val scores = rollUp.scores(probabilities)
+        val branch = rollUp.bestBranch(scores)
+        val isKnown = rollUp.isKnown(probabilities)
+        val sure = if (isKnown) rollUp.sure(branch, scores) else null
+        val ancestor =
+            if (isKnown && rollUp.wantsCommonAncestor(sure)) rollUp.commonAncestor(probabilities) else null
+        return Answer(
+            isKnown,
+            suggestions,
+            branch.map { suggestion(it, scores.rows[it]) },
+            sure?.let { suggestion(it, scores.rows[it]) },
+            ancestor?.let { (row, own) -> suggestion(row, own.rows[row]) }
+        )
+    }
+
+    private fun suggestion(row: Int, score: Double): Suggestion {
+        val taxon = bundle.taxonomy.taxa[row]
+        return Suggestion(taxon, names[taxon.id] ?: "", score)
+    }
+}
+
+/** Step 1: what the model says of a photograph as probabilities, one a class. */
+internal fun Bundle.probabilities(classifier: Classifier, photograph: Photograph): DoubleArray {
+    val output = classifier.scores(manifest.contract.prepare(photograph))
+    if (output.size != classes) {
+        throw BundleException("the model answers ${output.size} scores for $classes classes")
+    }
+    if (output.any { it.isNaN() }) throw BundleException("the model answers what is no number")
+    val values = DoubleArray(output.size) { output[it].toDouble() }
+    return if (manifest.answersLogits) softmax(values) else values
+}
+
+private fun softmax(logits: DoubleArray): DoubleArray {
+    var highest = logits[0]
+    for (logit in logits) highest = Math.max(highest, logit)
+    val powers = DoubleArray(logits.size) { Math.exp(logits[it] - highest) }
+    val sum = powers.sum()
+    return DoubleArray(powers.size) { powers[it] / sum }
+}

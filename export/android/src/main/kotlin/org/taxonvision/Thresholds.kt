@@ -1,0 +1,49 @@
+package org.taxonvision
+
+import org.json.JSONObject
+
+/**
+ * What it takes to name a taxon. Scores and shares are fractions of 1.
+ *
+ * @property keptShare leaves below this share of the best leaf's score are dropped.
+ * @property shown a taxon whose rolled-up score is above this is named as sure.
+ * @property ancestorScore a common ancestor's score has to be above this.
+ * @property ancestorLeaves a common ancestor is sought among so many of the best leaves.
+ * @property ancestorShare of these, leaves below this share of the best leaf's score do not count.
+ * @property ancestorLowest the lowest rank level of a common ancestor.
+ * @property ancestorHighest the highest one.
+ * @property unknown a photograph whose best leaf's score is below this shows nothing that the model
+ *     knows; 0 where this is never said.
+ */
+data class Thresholds(
+    val keptShare: Double = 0.001,
+    val shown: Double = 0.7,
+    val ancestorScore: Double = 0.78,
+    val ancestorLeaves: Int = 15,
+    val ancestorShare: Double = 0.01,
+    val ancestorLowest: Double = 20.0,
+    val ancestorHighest: Double = 33.0,
+    val unknown: Double = 0.0
+) {
+    companion object {
+        /** The object `thresholds` of bundle.json; that of version 1 has only `shown`. */
+        internal fun of(json: JSONObject): Thresholds {
+            val shown = json.getDouble("shown")
+            if (!json.has("kept_share") && !json.has("common_ancestor") && !json.has("unknown")) {
+                return Thresholds(shown = shown)
+            }
+            val ancestor = json.getJSONObject("common_ancestor")
+            val levels = ancestor.getJSONArray("rank_levels")
+            return Thresholds(
+                json.getDouble("kept_share"),
+                shown,
+                ancestor.getDouble("score"),
+                ancestor.getInt("leaves"),
+                ancestor.getDouble("share"),
+                levels.getDouble(0),
+                levels.getDouble(1),
+                json.getDouble("unknown")
+            )
+        }
+    }
+}
