@@ -14,7 +14,7 @@ from typing import Any
 
 from taxonvision.errors import UserError
 from taxonvision.export.inat_names import packed_names
-from taxonvision.progress import say
+from taxonvision.progress import say, working
 from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.ranks import RANK_LEVELS
 from taxonvision.taxonomy.tree import Taxonomy
@@ -91,8 +91,9 @@ def write_inat(
     (folder / TAXONOMY_CSV).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     text = json.dumps(objects, ensure_ascii=False, separators=(",", ":"))
     (folder / TAXONOMY_JSON).write_text(text, encoding="utf-8")
-    taxa = {row.taxon_id: row.taxon for row in rows}
-    (folder / COMMON_NAMES).write_bytes(packed_names(taxa, names))
+    with working("packing common names for the iNaturalist app"):
+        packed = packed_names({row.taxon_id: row.taxon for row in rows}, names)
+    (folder / COMMON_NAMES).write_bytes(packed)
 
 
 def inat_rows(taxonomy: Taxonomy, class_taxon_ids: Sequence[int]) -> list[InatRow]:

@@ -29,6 +29,7 @@ from taxonvision.runtime.tflite import Tensor
 _FILES = (TAXONOMY_CSV, TAXONOMY_JSON, COMMON_NAMES)
 _MAX_BYTES = 2**28  # a million taxa and names stay below
 _SUM_TOLERANCE = 0.01
+_ID = re.compile("[1-9][0-9]{0,9}")
 _LEVEL = re.compile(r"(0|[1-9][0-9]{0,2})(\.[0-9]{0,3}[1-9])?")
 
 Row = Mapping[str, str]
@@ -106,7 +107,7 @@ def _read_rows(content: bytes) -> tuple[list[Row] | None, list[str]]:
 
 
 def _is_id(text: str) -> bool:
-    return bool(re.fullmatch("[1-9][0-9]{0,9}", text)) and int(text) <= LARGEST_ID
+    return bool(_ID.fullmatch(text)) and int(text) <= LARGEST_ID
 
 
 _VALUES: Mapping[str, tuple[Callable[[str], object], str]] = {
