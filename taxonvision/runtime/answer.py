@@ -105,7 +105,13 @@ def kept(scores: np.ndarray, kept_share: float) -> np.ndarray:
 
 def best_classes(scores: np.ndarray, count: int) -> np.ndarray:
     """Positions of the best classes, best first; of equal scores the first comes first."""
-    return np.argsort(-scores, kind="stable")[:count]
+    below = -np.asarray(scores)
+    if count < len(below):
+        # Sorting 60,000 scores takes ten times as long as finding the best of them.
+        candidates = np.flatnonzero(below <= np.partition(below, count - 1)[count - 1])
+        if len(candidates) >= count:  # fewer only where scores are no numbers
+            return candidates[np.argsort(below[candidates], kind="stable")[:count]]
+    return np.argsort(below, kind="stable")[:count]
 
 
 def common_ancestor(roll_up: RollUp, scores: np.ndarray, thresholds: Thresholds) -> Node | None:
