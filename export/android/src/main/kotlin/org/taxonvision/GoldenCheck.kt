@@ -1,5 +1,8 @@
 package org.taxonvision
 
+import java.io.IOException
+import java.util.Locale
+
 /**
  * Run the golden photographs of a bundle; one sentence for each whose scores are not as expected.
  *
@@ -7,14 +10,24 @@ package org.taxonvision
  * did where the bundle was made.
  */
 fun goldenFindings(bundle: Bundle, decoder: Decoder, classifier: Classifier): List<String> =
-    bundle.manifest.golden.mapNotNull { golden ->
-        val photograph = decoder.decode(bundle.files.read(golden.file))
-        val probabilities = bundle.probabilities(classifier, photograph)
-        val difference = largestDifference(bundle, golden, probabilities)
-        // Not "above": what is no number is a finding too.
-        if (difference <= golden.tolerance) null
-        else "${golden.file}: a score differs by ${"%.4f".format(difference)}, more than ${golden.tolerance}"
+    bundle.manifest.golden.mapNotNull { golden -> finding(bundle, golden, decoder, classifier) }
+
+private fun finding(
+    bundle: Bundle,
+    golden: Golden,
+    decoder: Decoder,
+    classifier: Classifier
+): String? {
+    val photograph = try {
+        decoder.decode(bundle.files.read(golden.file))
+    } catch (error: IOException) {
+        return "${golden.file} cannot be decoded: ${error.message}"
     }
+    val difference = largestDifference(bundle, golden, bundle.probabilities(classifier, photograph))
+    if (difference <= golden.tolerance) return null
+    val found = String.format(Locale.ROOT, "%.4f", difference)
+    return "${golden.file}: a score differs by $found, more than ${golden.tolerance}"
+}
 
 private fun largestDifference(bundle: Bundle, golden: Golden, probabilities: DoubleArray): Double {
     val leafOfRow = HashMap<Int, Int>()

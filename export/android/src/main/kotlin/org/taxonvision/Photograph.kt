@@ -21,7 +21,11 @@ interface Photograph {
 
 /** Makes pixels of the bytes of a JPEG or PNG. */
 interface Decoder {
-    /** Decode the first frame; no colour profile is applied, as none was in training. */
+    /**
+     * Decode the first frame; no colour profile is applied, as none was in training.
+     *
+     * IOException where the bytes are no photograph.
+     */
     fun decode(file: ByteArray): Photograph
 }
 
