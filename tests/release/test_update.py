@@ -24,9 +24,10 @@ from meadow import (
     of_taxa,
     photograph,
 )
+from PIL import Image
 
 from taxonvision.cli.main import main
-from taxonvision.models.classifier import assemble, logits_of, take_apart
+from taxonvision.models.classifier import assemble, logits_of, take_apart, temperature_of
 from taxonvision.models.directory import Model, open_model
 from taxonvision.models.engine import load_keras
 from taxonvision.models.trained_on import read_trained_on
@@ -38,6 +39,7 @@ from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
 keras = load_keras()
 
+from taxonvision.training import calibrate  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -181,6 +183,32 @@ def test_a_release_of_all_photographs(update, base, all_catalog, tmp_path, run):
     # The command again has nothing to do.
     again = update()
     assert (again.code, again.lines) == (0, [f"already done: {out}"])
+
+
+@pytest.mark.slow
+def test_each_release_is_calibrated_anew(update, tmp_path, monkeypatch):
+    """Enough validation photographs, then too few; scenes, then none."""
+    monkeypatch.setattr(calibrate, "FEWEST", 3)
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    for number in range(5):
+        Image.new("RGB", (40, 40), (90 + number,) * 3).save(scenes / f"{number}.png")
+    assert update("--epochs=0", f"--negatives={scenes}", out=tmp_path / "b").code == 0
+    b = open_model(tmp_path / "b")
+    assert b.manifest["calibration"]["photographs"] == 6
+    assert b.temperature != 1
+    assert temperature_of(b.load()) == pytest.approx(b.temperature)
+    assert b.manifest["unknown"]["scenes"] == 5
+    assert b.unknown_threshold > 0
+    monkeypatch.setattr(calibrate, "FEWEST", 20)
+    told = update("--epochs=0", model=b.folder, out=tmp_path / "c")
+    assert told.code == 0
+    c = open_model(tmp_path / "c")
+    assert c.manifest["calibration"] == {**b.manifest["calibration"], "inherited": True}
+    assert temperature_of(c.load()) == pytest.approx(b.temperature)
+    assert c.manifest["unknown"] is None
+    assert sum("has a name for everything; --negatives" in line for line in told.lines) == 1
+    np.testing.assert_array_equal(head_of(b.folder), head_of(c.folder))  # not scaled again
 
 
 @pytest.mark.slow
