@@ -1,10 +1,10 @@
 """Check a bundle from elsewhere before it is trusted.
 
-Its files against their checksums, bundle.json against its schema, the tree, the labels and the names
-against each other, the model's tensors and operators, and the golden photographs by running the
-model. The bundle is taken as hostile: nothing of it is unpacked to disk, and the model runs in a
-process of its own with limited memory and time. Each finding is a line on stdout; the exit code is 0
-without any, else 2.
+Its files are held against their checksums, bundle.json against its schema, the tree, the labels and
+the names against each other; the model's tensors and operators are read, and the model runs on the
+golden photographs. The bundle is taken as hostile: nothing of it is unpacked to disk, and the model
+runs in a process of its own with limited memory and time. Each finding is a line on stdout; the
+exit code is 0 without any, else 2.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def main(place: str, fingerprint: str, megabytes: int, seconds: int) -> None:
     os.dup2(2, 1)  # what C++ may print is no part of the answer
     for kind, most in (
         (resource.RLIMIT_AS, megabytes * 2**20),
-        (resource.RLIMIT_CPU, seconds),  # should the parent have died
+        (resource.RLIMIT_CPU, seconds + 10),  # should the parent have died, which waits no longer
         (resource.RLIMIT_FSIZE, _MAX_WRITTEN),
         (resource.RLIMIT_CORE, 0),
     ):

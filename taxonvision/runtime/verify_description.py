@@ -31,12 +31,16 @@ def as_newest(manifest: Mapping[str, Any]) -> dict[str, Any]:
     thresholds = manifest.get("thresholds")
     if isinstance(thresholds, dict):
         thresholds = {**Thresholds().as_json(), **thresholds}
+    output = manifest.get("output")
+    if isinstance(output, dict):
+        output = {"unknown_logit": None, **output}
     added = dict.fromkeys(("calibration", "unknown", "validation", "region"))
     return {
         **added,
         "profile": "taxonvision",
         "head": {"rank": None},
         **manifest,
+        "output": output,
         "thresholds": thresholds,
         "schema_version": 2,
     }

@@ -7,6 +7,7 @@ ai-edge-litert ships.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ _IDENTIFIER = b"TFL3"
 _VERSION = 3
 _MAX_COUNT = 100_000  # of tensors, operators and so on; networks for phones have hundreds
 _MAX_DIMENSIONS = 8
+_MAX_OPERATORS_TOLD = 10
 _MAX_TENSOR_BYTES = 2**31  # of all tensors together, weights included
 _BITS = {
     "FLOAT32": 32, "FLOAT16": 16, "INT32": 32, "UINT8": 8, "INT64": 64, "BOOL": 8, "INT16": 16,
@@ -57,33 +59,45 @@ def _findings(content: bytes, manifest: Mapping[str, Any]) -> Iterator[str]:
     if not graphs:
         yield "model.tflite holds no graph"
         return
+    # Many tables may be one and the same in the file: all are counted before any is read.
+    if sum(graph.TensorsLength() + graph.OperatorsLength() for graph in graphs) > _MAX_COUNT:
+        yield f"model.tflite has more than {_MAX_COUNT} tensors and operators"
+        return
     total = 0
-    for graph in graphs:
-        _each(graph.OperatorsLength(), graph.Operators)
-        for tensor in _each(graph.TensorsLength(), graph.Tensors):
-            size, sentence = _bytes_of(tensor)
-            if sentence:
-                yield sentence
-                return
-            total += size
+    for tensor in (graph.Tensors(i) for graph in graphs for i in range(graph.TensorsLength())):
+        size = _bytes_of(tensor)
+        if size is None:
+            yield (
+                f"model.tflite has the tensor {_quoted(tensor.Name())} of the type "
+                f"{_dtype(tensor)} and the shape {_shape(tensor)}"
+            )
+            return
+        total += size
     if total > _MAX_TENSOR_BYTES:
         yield f"model.tflite asks for tensors of {total} bytes, more than 2 GiB"
         return
+    yield from _end_findings(graphs[0], manifest)
+
+
+def _end_findings(graph: Any, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Where the input and the output are not those of bundle.json."""
     for role, length, index in (
-        ("input", graphs[0].InputsLength(), graphs[0].Inputs),
-        ("output", graphs[0].OutputsLength(), graphs[0].Outputs),
+        ("input", graph.InputsLength(), graph.Inputs),
+        ("output", graph.OutputsLength(), graph.Outputs),
     ):
         if length != 1:
             yield f"model.tflite has {length} {role}s; an image classifier has one"
             continue
-        if not 0 <= index(0) < graphs[0].TensorsLength():
+        if not 0 <= index(0) < graph.TensorsLength():
             yield f"model.tflite is damaged: its {role} is no tensor"
             continue
-        found, told = _described(graphs[0].Tensors(index(0))), manifest[role]
-        for part in ("name", "shape", "dtype"):
-            if found[part] != told[part]:
+        tensor, told = graph.Tensors(index(0)), manifest[role]
+        name = (tensor.Name() or b"").decode("utf-8", "replace")
+        found = {"name": name, "shape": _shape(tensor), "dtype": _dtype(tensor)}
+        for part, value in found.items():
+            if value != told[part]:
                 yield (
-                    f"model.tflite has the {role} {part} {str(found[part])[:100]!r}, "
+                    f"model.tflite has the {role} {part} {str(value)[:100]!r}, "
                     f"and bundle.json says {str(told[part])[:100]!r}"
                 )
 
@@ -91,15 +105,17 @@ def _findings(content: bytes, manifest: Mapping[str, Any]) -> Iterator[str]:
 def _operator_findings(model: Any) -> Iterator[str]:
     from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-    customs = set()
+    told = 0
     for code in _each(model.OperatorCodesLength(), model.OperatorCodes):
         builtin = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
-        if builtin in (BuiltinOperator.CUSTOM, BuiltinOperator.DELEGATE):
-            name = code.CustomCode() or b"DELEGATE"
-            customs.add(one_line(name[:60].decode("utf-8", "replace")))
-    for name in sorted(customs)[:10]:
+        if builtin not in (BuiltinOperator.CUSTOM, BuiltinOperator.DELEGATE):
+            continue
+        name = _quoted(code.CustomCode() or b"DELEGATE")
         kind = "TensorFlow's own" if name.startswith("Flex") else "the custom"
         yield f"model.tflite needs {kind} operator {name}; phones have the built-in ones alone"
+        told += 1
+        if told == _MAX_OPERATORS_TOLD:
+            return
 
 
 def _each(length: int, at: Callable[[int], Any]) -> list[Any]:
@@ -109,26 +125,29 @@ def _each(length: int, at: Callable[[int], Any]) -> list[Any]:
     return [at(i) for i in range(length)]
 
 
-def _bytes_of(tensor: Any) -> tuple[int, str]:
-    """The size of a tensor, or a sentence why there is none."""
-    described = _described(tensor)
-    name, shape = one_line(described["name"][:60]), described["shape"]
-    bits = _BITS.get(described["dtype"].upper())
-    if bits is None:
-        return 0, f"model.tflite has the tensor {name} of the type {described['dtype']}"
-    if len(shape) > _MAX_DIMENSIONS or any(n < 0 for n in shape):
-        return 0, f"model.tflite has the tensor {name} of the shape {shape[:9]}"
-    return math.prod(shape) * bits // 8, ""
+def _bytes_of(tensor: Any) -> int | None:
+    """The size of a tensor; None where it has none that can be told."""
+    bits, shape = _BITS.get(_dtype(tensor).upper()), _shape(tensor)
+    if bits is None or len(shape) > _MAX_DIMENSIONS or any(n < 0 for n in shape):
+        return None
+    return math.prod(shape) * bits // 8
 
 
-def _described(tensor: Any) -> dict[str, Any]:
+def _shape(tensor: Any) -> list[int]:
+    """The first dimensions, one more at most than are allowed."""
+    return [tensor.Shape(i) for i in range(min(tensor.ShapeLength(), _MAX_DIMENSIONS + 1))]
+
+
+def _dtype(tensor: Any) -> str:
+    return _types().get(tensor.Type(), "unknown").lower()
+
+
+@functools.cache
+def _types() -> Mapping[int, str]:
     from ai_edge_litert.schema_py_generated import TensorType
 
-    types = {number: name for name, number in vars(TensorType).items() if name.isupper()}
-    length = tensor.ShapeLength()
-    shape = [tensor.Shape(i) for i in range(min(length, _MAX_DIMENSIONS + 1))]
-    return {
-        "name": (tensor.Name() or b"").decode("utf-8", "replace"),
-        "shape": shape,
-        "dtype": types.get(tensor.Type(), "unknown").lower(),
-    }
+    return {number: name for name, number in vars(TensorType).items() if name.isupper()}
+
+
+def _quoted(name: bytes | None) -> str:
+    return one_line((name or b"")[:60].decode("utf-8", "replace"))
