@@ -11,7 +11,9 @@ from taxonvision.models import resized
 from taxonvision.models.backbones import build_backbone
 from taxonvision.models.classifier import assemble, take_apart
 from taxonvision.models.engine import load_keras
-from taxonvision.models.resized import at_size
+from taxonvision.models.resized import at_size, behind_a_resize
+from taxonvision.models.tflite import to_tflite
+from taxonvision.runtime.tflite import TFLiteModel
 
 
 def noise(size: int) -> np.ndarray:
@@ -36,7 +38,7 @@ def test_there_and_back_the_usual_network_computes_the_same(tmp_path):
     assert larger.input_shape == (None, 64, 64, 3)
     again = at_size(name, larger, 32)
     assert again is not trained
-    assert np.array_equal(again.predict_on_batch(noise(32)), built.predict_on_batch(noise(32)))
+    assert np.array_equal(again(noise(32)), built(noise(32)))
 
 
 def building(network, monkeypatch):
@@ -98,3 +100,25 @@ def test_a_network_that_nobody_can_build_again_is_refused_in_a_line():
 def test_the_reason_of_a_network_that_is_too_small_stands_in_the_message():
     with pytest.raises(UserError, match=r"^VGG16 cannot run at 16 × 16, .*\(.*at least 32.*\)$"):
         at_size("VGG16", small_backbone(), 16)
+
+
+def test_behind_a_resize_the_features_stay_those_of_the_trained_size():
+    backbone = with_random_weights(small_backbone())
+    larger = behind_a_resize(backbone, 64)
+    assert larger.input_shape == (None, 64, 64, 3)
+    photograph = noise(32)
+    # Each pixel four times: shrunk to half, it is the same photograph.
+    repeated = photograph.repeat(2, axis=1).repeat(2, axis=2)
+    found, expected = larger.predict_on_batch(repeated), backbone.predict_on_batch(photograph)
+    assert np.allclose(found, expected, rtol=1e-4)
+    assert behind_a_resize(backbone, 32) is backbone
+
+
+@pytest.mark.slow
+def test_the_resize_needs_only_what_every_phone_has():
+    head = np.ones((16, 2), np.float32), np.zeros(2, np.float32)
+    classifier = assemble(behind_a_resize(small_backbone(), 299), *head)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 299, 299, 3), dtype=np.uint8)
+    found = TFLiteModel(to_tflite(classifier, 1), "resized").run(pixels)
+    expected = classifier.predict_on_batch(pixels.astype(np.float32))
+    assert np.allclose(found, expected, atol=1e-5)
