@@ -16,7 +16,7 @@ from taxonvision.taxonomy.classes import TaxonClass
 
 load_keras()
 
-from taxonvision.models.classifier import temperature_of  # noqa: E402
+from taxonvision.models.classifier import temperature_of, unknown_logit_of  # noqa: E402
 from taxonvision.models.directory import open_model  # noqa: E402
 from taxonvision.training import calibrate as module  # noqa: E402
 from taxonvision.training.calibrate import Calibrated, calibrate, drawn  # noqa: E402
@@ -67,23 +67,27 @@ def test_retired_classes_do_not_count(monkeypatch):
 
 def test_scenes_get_no_name():
     head, held_out = photographs(factor=2)
-    scenes = np.random.default_rng(1).normal(0, 0.05, (200, CLASSES)).astype(np.float32)
+    scenes = np.random.default_rng(1).normal(-6, 0.05, (200, CLASSES)).astype(np.float32)
     found = calibrate(head, classes_of(), held_out, scenes, 0)
     assert found.unknown is not None
     assert found.unknown["negatives"] == "given"
     assert found.unknown["scenes"] == 200
-    assert found.unknown["false_names"] == 0
-    assert found.unknown["kept"] >= 0.95
+    assert (found.unknown["false_names"], found.unknown["kept"]) == (0, 1)
     named = (held_out.values.argmax(axis=1) == held_out.class_ids).sum()
     assert found.unknown["photographs"] == named
-    # A scene's best class has hardly more than its share.
-    assert 1 / CLASSES < found.unknown["threshold"] < 0.35
+    # Its logit lies between those of calibrated scenes and organisms, all classes taken together.
+    together, of_scenes = (
+        np.log(np.exp(values * 2 / found.temperature).sum(axis=1))
+        for values in (held_out.values, scenes)
+    )
+    assert of_scenes.max() < found.unknown_logit < together.min()
+    assert found.unknown["threshold"] == 0.5
 
 
 def test_scenes_that_look_as_much_like_organisms_as_organisms(capsys):
     head, held_out = photographs()
-    found = calibrate(head, classes_of(), held_out, 100 * held_out.values, 0)
-    assert found.unknown["threshold"] == 0
+    found = calibrate(head, classes_of(), held_out, held_out.values + 50, 0)
+    assert (found.unknown, found.unknown_logit) == (None, None)
     assert "do not tell" in capsys.readouterr().err
 
 
@@ -160,7 +164,8 @@ def test_train_with_scenes(train, scenes, tmp_path, monkeypatch, capsys, trained
     assert model.temperature != 1
     assert temperature_of(model.load()) == pytest.approx(model.temperature)
     assert model.manifest["unknown"]["scenes"] == 8
-    assert model.thresholds.unknown == model.unknown_threshold
+    assert model.thresholds.unknown == model.unknown_threshold == 0.5
+    assert unknown_logit_of(model.load()) == pytest.approx(model.unknown_logit)
     # The same folder elsewhere is the same input.
     moved = scenes.rename(tmp_path / "elsewhere")
     assert train(*flags[:-1], f"--negatives={moved}") == 0
@@ -177,20 +182,21 @@ def test_too_few_validation_photographs_for_negatives(train, scenes, tmp_path, c
 
 
 def test_a_model_that_was_calibrated(small_model, small_catalog, tmp_path):
-    """Written, opened, loaded: softmax(logits / T), and another fingerprint."""
+    """Written, opened, loaded: softmax(logits / T) beside nothing known; another fingerprint."""
     from small_models import CONTRACT
 
     from taxonvision.catalog.catalog import open_catalog
     from taxonvision.models.classifier import assemble, logits_of, take_apart
     from taxonvision.models.directory import write_model
     from taxonvision.models.trained_on import TrainedOn
+    from taxonvision.runtime.probabilities import probabilities_of
     from taxonvision.storage import Recipe
 
     first, catalog = open_model(small_model), open_catalog(small_catalog)
     backbone, kernel, bias = take_apart(first.load())
     write_model(
         tmp_path,
-        assemble(backbone, kernel, bias, temperature=0.5),
+        assemble(backbone, kernel, bias, temperature=0.5, unknown_logit=1.5),
         name="calibrated",
         recipe=Recipe("train"),
         contract=CONTRACT,
@@ -202,21 +208,20 @@ def test_a_model_that_was_calibrated(small_model, small_catalog, tmp_path):
             "backbone": {"name": "tiny", "pretrained": False},
             "catalog": catalog.fingerprint,
             "calibration": {"temperature": 0.5, "photographs": 30},
-            "unknown": {"threshold": 0.3},
+            "unknown": {"logit": 1.5, "threshold": 0.5},
         },
         trained_on=TrainedOn.nothing(),
     )
     model = open_model(tmp_path)
-    assert (model.temperature, model.unknown_threshold) == (0.5, 0.3)
-    assert (first.temperature, first.unknown_threshold) == (1, 0)
+    assert (model.temperature, model.unknown_threshold, model.unknown_logit) == (0.5, 0.5, 1.5)
+    assert (first.temperature, first.unknown_threshold, first.unknown_logit) == (1, 0, None)
     assert model.fingerprint != first.fingerprint
     pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
     logits = np.asarray(logits_of(first.load())([pixels.astype(np.float32)])) / 0.5
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    expected = powers / powers.sum(axis=1, keepdims=True)
+    expected = probabilities_of(logits, 1.5)
     recognizer = model.recognizer()
     np.testing.assert_allclose(recognizer.score(pixels), expected, rtol=1e-4, atol=1e-7)
-    assert recognizer.thresholds.unknown == 0.3
+    assert recognizer.thresholds.unknown == 0.5
 
 
 @pytest.mark.parametrize(
@@ -228,6 +233,7 @@ def test_a_model_that_was_calibrated(small_model, small_catalog, tmp_path):
         {"unknown": {"threshold": -1}},
         {"unknown": {"threshold": 2}},
         {"unknown": 0.5},
+        {"unknown": {"logit": "high", "threshold": 0.5}},
     ],
 )
 def test_a_manifest_with_nonsense(small_model, tmp_path, damage):
@@ -238,4 +244,4 @@ def test_a_manifest_with_nonsense(small_model, tmp_path, damage):
     model = open_model(small_model)
     model = replace(model, manifest={**json.loads(json.dumps(dict(model.manifest))), **damage})
     with pytest.raises(UserError, match=r"model\.json: (calibration|unknown)"):
-        _ = model.temperature, model.thresholds
+        _ = model.temperature, model.thresholds, model.unknown_logit
