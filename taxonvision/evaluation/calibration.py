@@ -39,7 +39,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
 
     def loss(log_temperature: float) -> float:
         temperature = math.exp(log_temperature)
-        return _mean_log_sum_exp(logits, temperature) - target / temperature
+        return float(log_sum_exp(logits, temperature).mean()) - target / temperature
 
     bounds = math.log(_COLDEST), math.log(_HOTTEST)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
@@ -75,10 +75,10 @@ def confidence(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return 1 / np.concatenate([np.empty(0), *sums])
 
 
-def _mean_log_sum_exp(logits: np.ndarray, temperature: float) -> float:
-    """The mean over photographs of log Σ exp(logits / T)."""
-    parts = _parts(logits, temperature)
-    return sum(float((np.log(sums) + highest).sum()) for highest, sums in parts) / len(logits)
+def log_sum_exp(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """The log Σ exp(logits / T) of each row: float64 [n] of [n, C]."""
+    parts = [np.log(sums) + highest for highest, sums in _parts(logits, temperature)]
+    return np.concatenate([np.empty(0), *parts])
 
 
 def _parts(logits: np.ndarray, temperature: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,22 +1,29 @@
-"""The score below which a photograph is said to show no organism that the model knows."""
+"""Where a model says that a photograph shows no organism that it knows."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+KNOWN = 0.95
+"""What probabilities add up to where `unknown_logit_of` draws the line.
+
+With a half, those of photographs near the line would be halved, and no longer say how often a name
+is right.
+"""
 _KEPT = 0.95
 """Share of rightly named photographs that keep their name, at least."""
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """A threshold for the best class's own probability, and what it does.
+    """A threshold for a score of photographs, and what it does.
 
     Attributes:
-        threshold: below it, no organism is known; 0: that is never said.
+        threshold: below it, no organism is known.
         photographs: of organisms, rightly named without it.
         kept: share of them whose score is not below it.
         scenes: photographs without an organism.
@@ -40,17 +47,21 @@ class Unknown:
         }
 
 
-def fit_unknown(named: np.ndarray, scenes: np.ndarray) -> Unknown:
+def fit_unknown(named: np.ndarray, scenes: np.ndarray) -> Unknown | None:
     """The threshold that tells rightly named photographs from scenes without an organism.
 
-    The best class's probability tells what a network was trained on from the rest (Hendrycks and
-    Gimpel 2017, A Baseline for Detecting Misclassified and Out-of-Distribution Examples). The
+    The score is log Σ exp(logits), the negative free energy, or what rises with it: it tells what a
+    network was trained on from the rest better than its best probability does, which forgets how
+    high all logits were (Liu et al. 2020, Energy-based Out-of-distribution Detection). The
     threshold maximises kept - false_names, Youden's index (1950), among those that keep 95 % of
     `named` or more; of equals it keeps the most, and lies midway between the scores beside it.
 
     Args:
-        named: float [n], the best class's probability of photographs that are named rightly.
+        named: float [n], of photographs that are named rightly.
         scenes: float [m], the same of photographs without an organism.
+
+    Returns:
+        None where no threshold is better than none.
 
     Raises:
         ValueError: one of them is empty.
@@ -64,7 +75,7 @@ def fit_unknown(named: np.ndarray, scenes: np.ndarray) -> Unknown:
     index = np.where(kept >= _KEPT, kept - false_names, -np.inf)
     best = int(index.argmax())  # the lowest of equals
     if index[best] <= 0:
-        return Unknown(0.0, len(organisms), 1.0, len(empty), 1.0)
+        return None
     at = float(tried[best])
     below = np.concatenate([organisms[organisms < at], empty[empty < at]])
     return Unknown(
@@ -74,6 +85,11 @@ def fit_unknown(named: np.ndarray, scenes: np.ndarray) -> Unknown:
         scenes=len(empty),
         false_names=float(false_names[best]),
     )
+
+
+def unknown_logit_of(energy: float) -> float:
+    """The logit of one class more, with which the others add up to `KNOWN` at log Σ exp(logits)."""
+    return energy - math.log(KNOWN / (1 - KNOWN))
 
 
 def _reaching(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

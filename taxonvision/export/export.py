@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
@@ -23,6 +22,7 @@ from taxonvision.models.directory import Model
 from taxonvision.models.tflite import to_tflite
 from taxonvision.progress import say, track
 from taxonvision.runtime.bundle import MANIFEST, check_golden, open_bundle
+from taxonvision.runtime.probabilities import probabilities_of
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.storage import Recipe, check_place, publish
 
@@ -108,7 +108,7 @@ def _graph(source: Source, options: ExportOptions, input_type: str) -> bytes:
 def _compressed(source: Source, options: ExportOptions, recipe: str, content: bytes) -> Compressed:
     """A quantised graph, judged; GateRefusedError where it is another model."""
     graph = TFLiteModel(content, "model.tflite")
-    score = _probabilities_of(graph, options.output_type)
+    score = _probabilities(graph, options.output_type, source.head.unknown_logit)
     expected, agreement, against = judge_golden(
         recipe, source.golden, source.contract, score, source.score()
     )
@@ -128,10 +128,10 @@ def _compressed(source: Source, options: ExportOptions, recipe: str, content: by
     )
 
 
-def _probabilities_of(graph: TFLiteModel, output_type: str) -> Score:
+def _probabilities(graph: TFLiteModel, output_type: str, unknown_logit: float | None) -> Score:
     if output_type != LOGITS:
         return graph.run
-    return lambda pixels: softmax(graph.run(pixels), axis=1)
+    return lambda pixels: probabilities_of(graph.run(pixels), unknown_logit)
 
 
 def _scored(score: Score, pixels: np.ndarray, description: str) -> Iterator[np.ndarray]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 
 from taxonvision.export.head import ExportHead
 from taxonvision.export.options import LOGITS, PROBABILITIES
+from taxonvision.models.classifier import answer, leaving_a_part
 
 
 def exported_network(backbone: keras.Model, head: ExportHead, output_type: str) -> keras.Model:
@@ -20,8 +22,11 @@ def exported_network(backbone: keras.Model, head: ExportHead, output_type: str) 
         hidden = factor(hidden)
         factor.set_weights([kernel])
     last = keras.layers.Dense(len(head.bias), name=LOGITS)
-    output = last(hidden)
-    last.set_weights([head.kernels[-1], head.bias])
-    if output_type == PROBABILITIES:
-        output = keras.layers.Softmax(name=PROBABILITIES)(output)
+    output, bias = last(hidden), head.bias
+    if output_type == PROBABILITIES and head.unknown_logit is not None:
+        bias = bias - np.float32(head.unknown_logit)
+        output = leaving_a_part(output)
+    elif output_type == PROBABILITIES:
+        output = answer(output, None)
+    last.set_weights([head.kernels[-1], bias])
     return keras.Model(inputs, output)

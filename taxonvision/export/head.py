@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import softmax
 
 from taxonvision.features.rows import Rows
+from taxonvision.runtime.probabilities import probabilities_of
 
 _AT_ONCE = 256
 
@@ -21,11 +21,13 @@ class ExportHead:
         taxon_ids: of the C outputs.
         kernels: float32 [D, C]; or [D, R] and [R, C], one after the other.
         bias: float32 [C].
+        unknown_logit: of nothing that is known, beside the others; None: there is none.
     """
 
     taxon_ids: tuple[int, ...]
     kernels: tuple[np.ndarray, ...]
     bias: np.ndarray
+    unknown_logit: float | None = None
 
     @property
     def rank(self) -> int | None:
@@ -48,10 +50,15 @@ class ExportHead:
         divisor = np.float32(temperature)
         return replace(self, kernels=(*first, last / divisor), bias=self.bias / divisor)
 
-    def probabilities(self, features: Rows) -> Iterator[np.ndarray]:
+    def logits(self, features: Rows) -> Iterator[np.ndarray]:
         """Those of photographs with features [n, D]: float32 batches [b, C]."""
         for start in range(0, len(features), _AT_ONCE):
             hidden = features[start : start + _AT_ONCE]
             for kernel in self.kernels:
                 hidden = hidden @ kernel
-            yield softmax(hidden + self.bias, axis=1)
+            yield hidden + self.bias
+
+    def probabilities(self, features: Rows) -> Iterator[np.ndarray]:
+        """The same for probabilities."""
+        for logits in self.logits(features):
+            yield probabilities_of(logits, self.unknown_logit)

@@ -18,6 +18,7 @@ from taxonvision.runtime.contract import Contract
 Score = Callable[[np.ndarray], np.ndarray]
 """Pixels uint8 [n, S, S, 3] to probabilities float32 [n, C]."""
 
+_NONE = np.empty(0, np.float32)
 ENOUGH = 50
 """Validation photographs from which on they, and not the few golden ones, judge 8 bits."""
 
@@ -73,19 +74,22 @@ class Named:
     Attributes:
         best: int64 [n], positions of the best outputs.
         confidence: float32 [n], their probabilities.
+        known: float32 [n], the sum of all probabilities.
     """
 
     best: np.ndarray
     confidence: np.ndarray
+    known: np.ndarray
 
     @classmethod
     def of(cls, batches: Iterable[np.ndarray]) -> Named:
-        """From batches of probabilities [b, C], of which only the best are kept."""
-        best, confidence = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        """From batches of probabilities [b, C]; only this is kept of them."""
+        best, confidence, known = [np.empty(0, np.int64)], [_NONE], [_NONE]
         for scores in batches:
             best.append(scores.argmax(axis=1))
             confidence.append(scores.max(axis=1))
-        return cls(np.concatenate(best), np.concatenate(confidence))
+            known.append(scores.sum(axis=1))
+        return cls(*(np.concatenate(column) for column in (best, confidence, known)))
 
 
 def judge_golden(

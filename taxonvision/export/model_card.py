@@ -71,7 +71,7 @@ def _unknown(threshold: float, record: Mapping[str, Any] | None) -> list[str]:
             "- It names every picture, also of things it never saw: treat low scores as not sure"
         ]
     return [
-        f"- A best score below {threshold:.3f} means no organism that it knows: "
+        f"- Scores that add up to less than {threshold:.3f} mean no organism that it knows: "
         f"{record['false_names']:.1%} of {several(record['scenes'], 'scene')} without organisms "
         f"({record['negatives']}) still get a name, {record['kept']:.1%} of "
         f"{several(record['photographs'], 'photograph')} named rightly keep theirs"

@@ -12,6 +12,9 @@ from taxonvision.parallel import cores
 from taxonvision.progress import track
 from taxonvision.runtime.tflite import TFLiteModel
 
+IN_FLOAT = "known"
+"""Layers whose names begin so (`models.classifier.answer`) stay in float."""
+_LAST = "StatefulPartitionedCall"  # what the converter calls the output, whatever computes it
 _PHOTOGRAPHS_A_CALL = 10
 
 Recipe = Callable[[bytes, np.ndarray, str], bytes]
@@ -79,8 +82,12 @@ def int8(graph: bytes, calibration: np.ndarray, input_type: str) -> bytes:
             compute_precision=ComputePrecision.INTEGER,
         )
         recipe.add_quantization_config(".*", TFLOperationName.INPUT, unsigned)
-    for operation in in_float:
-        recipe.add_quantization_config(".*", operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    for scope, operation in [
+        (f".*{IN_FLOAT}.*", TFLOperationName.ALL_SUPPORTED),
+        (f"{_LAST}.*", TFLOperationName.ALL_SUPPORTED),
+        *((".*", operation) for operation in in_float),
+    ]:
+        recipe.add_quantization_config(scope, operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
     recipe.add_dynamic_config(".*", TFLOperationName.FULLY_CONNECTED, 8)
     return _quantize(graph, recipe, calibration)
 

@@ -1,17 +1,22 @@
-"""Nothing that the model knows: scenes without organisms, and the score that tells them apart."""
+"""Nothing that the model knows: scenes without organisms, and what tells them apart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from taxonvision.dataset.negatives import drawn_scenes, read_scenes, scenes_in
-from taxonvision.evaluation.unknown import fit_unknown
+from taxonvision.evaluation.calibration import log_sum_exp
+from taxonvision.evaluation.unknown import fit_unknown, unknown_logit_of
+from taxonvision.export.head import ExportHead
 from taxonvision.export.judge import Named, Score
+from taxonvision.features.extract import FeatureExtractor
+from taxonvision.features.rows import Rows
+from taxonvision.models.backbones import Backbone
 from taxonvision.models.directory import Model
 from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
@@ -25,7 +30,7 @@ _MOST = 1000
 
 @dataclass(frozen=True)
 class Scenes:
-    """Pictures without organisms, uint8 [m, S, S, 3], and where they are from."""
+    """Pictures without organisms, uint8 [m, S, S, 3], and whether they were given or are drawn."""
 
     pixels: np.ndarray
     negatives: str
@@ -36,7 +41,7 @@ class Threshold:
     """What bundle.json says of "no organism that I know".
 
     Attributes:
-        value: the best class's score below which it is said; 0: never.
+        value: it is said of scores that add up to less; 0: never.
         record: how it does, None where there is none.
     """
 
@@ -63,8 +68,41 @@ def of_the_model(model: Model) -> Threshold | None:
     return Threshold(model.unknown_threshold, {name: record[name] for name in fields})
 
 
+def with_unknown_logit(
+    head: ExportHead, features: Rows, truth: np.ndarray, scenes: Scenes, backbone: Backbone
+) -> ExportHead:
+    """The head with the logit that tells photographs named rightly from scenes.
+
+    Args:
+        head: from features to calibrated logits.
+        features: of validation photographs, [n, D].
+        truth: int64 [n], their right outputs.
+        scenes: without organisms.
+        backbone: gives their features.
+    """
+    named = [(log_sum_exp(logits), logits.argmax(axis=1)) for logits in head.logits(features)]
+    energies = np.concatenate([np.empty(0), *(energy for energy, _ in named)])
+    best = np.concatenate([np.empty(0, np.int64), *(best for _, best in named)])
+    right = energies[best == truth]
+    if len(right) < FEWEST:
+        say(
+            f"{several(len(right), 'validation photograph')} named rightly are too few to tell "
+            "organisms from scenes without; the bundle will have a name for everything"
+        )
+        return head
+    extractor = FeatureExtractor(backbone.model)
+    starts = range(0, len(scenes.pixels), extractor.batch)
+    parts = [extractor.of(scenes.pixels[start : start + extractor.batch]) for start in starts]
+    empty = [log_sum_exp(logits) for logits in head.logits(np.concatenate(parts))]
+    found = fit_unknown(right, np.concatenate(empty))
+    if found is None:
+        say("warning: the scores do not tell organisms from scenes without")
+        return head
+    return replace(head, unknown_logit=round(unknown_logit_of(found.threshold), 4))
+
+
 def fit_threshold(scenes: Scenes, score: Score, this: Named, truth: np.ndarray) -> Threshold:
-    """Fit it to a bundle's own scores.
+    """Fit it to a bundle's own scores, since compressing moves them.
 
     Args:
         scenes: without organisms.
@@ -72,20 +110,18 @@ def fit_threshold(scenes: Scenes, score: Score, this: Named, truth: np.ndarray) 
         this: what that calls the validation photographs.
         truth: int64 [n], their right outputs.
     """
-    right = this.confidence[this.best == truth]
-    if len(right) < FEWEST:
-        say(
-            f"of the validation photographs {len(right)} are named rightly, too few to say when "
-            "nothing is known"
-        )
+    right, empty = this.known[this.best == truth], score(scenes.pixels).sum(axis=1)
+    found = fit_unknown(right, empty) if len(right) >= FEWEST else None
+    if found is None:
         return Threshold()
-    of_scenes = score(scenes.pixels).max(axis=1)
-    found = fit_unknown(right, of_scenes)
     say(
-        f"a best score below {found.threshold:.3f} is no organism that it knows: "
-        f"{found.kept:.1%} of {several(found.photographs, 'photograph')} stay named, "
-        f"{found.false_names:.1%} of {several(found.scenes, f'{scenes.negatives} scene')} too"
+        f"scores that add up to less than {found.threshold:.3f} mean no organism that it knows: "
+        f"{found.kept:.1%} of {several(found.photographs, 'photograph')} keep their name, "
+        f"{found.false_names:.1%} of {several(found.scenes, f'{scenes.negatives} scene')} get one"
     )
-    record = found.as_json()
-    value = round(record.pop("threshold"), 6)
-    return Threshold(value, {"negatives": scenes.negatives, **record})
+    record = {name: _rounded(value) for name, value in found.as_json().items()}
+    return Threshold(record.pop("threshold"), {"negatives": scenes.negatives, **record})
+
+
+def _rounded(value: float) -> float:
+    return round(value, 6)

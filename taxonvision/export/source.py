@@ -17,7 +17,14 @@ from taxonvision.export.judge import Named, Score
 from taxonvision.export.options import AUTO_RANK, INAT, INAT_SIZE, PROBABILITIES, ExportOptions
 from taxonvision.export.photographs import Drawn, draw
 from taxonvision.export.region import Region
-from taxonvision.export.scenes import FEWEST, Scenes, Threshold, of_the_model, open_scenes
+from taxonvision.export.scenes import (
+    FEWEST,
+    Scenes,
+    Threshold,
+    of_the_model,
+    open_scenes,
+    with_unknown_logit,
+)
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.backbones import Backbone
 from taxonvision.models.directory import Model
@@ -86,9 +93,15 @@ def open_source(
     truth = np.array(positions, np.int64)[validation.truth]
     in_factors = _in_factors(whole, catalog, options, store, validation, truth)
     full, head = (each.cut(positions).tempered(model.temperature) for each in (whole, in_factors))
-    named = Named.of(full.probabilities(validation.features))
     known = None if region or options.negatives else of_the_model(model)
-    drawn = known is None and len(validation) >= FEWEST
+    scenes = None
+    if known is not None:
+        head = replace(head, unknown_logit=model.unknown_logit)
+    elif len(validation) >= FEWEST:
+        scenes = open_scenes(options.negatives, contract, options.seed)
+        head = with_unknown_logit(head, validation.features, validation.truth, scenes, backbone)
+    full = replace(full, unknown_logit=head.unknown_logit)
+    named = Named.of(full.probabilities(validation.features))
     network = exported_network(backbone.model, head, PROBABILITIES)
     return Source(
         model=model,
@@ -105,7 +118,7 @@ def open_source(
         uncompressed=(
             named if head.rank is None else Named.of(head.probabilities(validation.features))
         ),
-        scenes=open_scenes(options.negatives, contract, options.seed) if drawn else None,
+        scenes=None if head.unknown_logit is None else scenes,
         threshold=known or Threshold(),
     )
 

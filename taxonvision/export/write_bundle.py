@@ -128,6 +128,7 @@ def _manifest(
             "shape": list(graph.output.shape),
             "dtype": graph.output.dtype,
             "kind": options.output_type,
+            "unknown_logit": source.head.unknown_logit,
         },
         "contract": {
             "orientation": "EXIF applied",

@@ -9,6 +9,9 @@ import numpy as np
 
 _TEMPERATURE = "temperature"
 """Name of the layer that divides logits by it; a classifier without has the temperature 1."""
+_KNOWN = "known"
+"""The layers that leave a part of 1 for nothing that is known; quantising leaves them in float."""
+_SHIFT = "unknown_logit"
 _NEVER = -1e9
 """Added to the logits of retired classes, whose probabilities are then exactly 0."""
 
@@ -19,6 +22,7 @@ def assemble(
     bias: np.ndarray,
     retired: Collection[int] = (),
     temperature: float = 1.0,
+    unknown_logit: float | None = None,
 ) -> keras.Model:
     """A classifier from float32 [N, S, S, 3], RGB 0–255, to float32 probabilities [N, C].
 
@@ -29,6 +33,7 @@ def assemble(
         retired: class ids that are never answered. Their weights stay in the head.
         temperature: what logits are divided by, so that probabilities are calibrated; kernel and
             bias stay as trained.
+        unknown_logit: as `answer` takes it, beside logits so divided.
     """
     inputs = keras.Input(backbone.inputs[0].shape[1:], name="photograph")
     head = keras.layers.Dense(len(bias), name="logits", dtype="float32")
@@ -42,13 +47,41 @@ def assemble(
     if temperature != 1:
         scale = keras.layers.Rescaling(1 / temperature, name=_TEMPERATURE, dtype="float32")
         logits = scale(logits)
-    return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(logits))
+    return keras.Model(inputs, answer(logits, unknown_logit))
+
+
+def answer(logits: keras.KerasTensor, unknown_logit: float | None) -> keras.KerasTensor:
+    """Probabilities [N, C] of logits [N, C], as `runtime.probabilities` has them.
+
+    With `unknown_logit` a part of 1 is left for nothing that the model knows.
+    """
+    if unknown_logit is None:
+        return keras.layers.Softmax(name="probabilities")(logits)
+    shift = keras.layers.Rescaling(1.0, -unknown_logit, name=_SHIFT, dtype="float32")
+    return leaving_a_part(shift(logits))
+
+
+def leaving_a_part(logits: keras.KerasTensor) -> keras.KerasTensor:
+    """Probabilities [N, C] of logits [N, C] beside one class more, whose logit is 0."""
+    layers, count = keras.layers, logits.shape[-1]
+    rows = layers.Reshape((count, 1), name=f"{_KNOWN}_rows")(logits)
+    one_more = layers.ZeroPadding1D((0, 1), name=f"{_KNOWN}_and_not")(rows)
+    shares = layers.Softmax(axis=1, name=f"{_KNOWN}_shares")(one_more)
+    known = layers.Cropping1D((0, 1), name=f"{_KNOWN}_alone")(shares)
+    return layers.Reshape((count,), name="probabilities")(known)
+
+
+def unknown_logit_in(classifier: keras.Model) -> float | None:
+    """What the classifier was assembled with."""
+    shifts = [layer.offset for layer in classifier.layers if layer.name == _SHIFT]
+    return -float(shifts[0]) if shifts else None
 
 
 def logits_of(classifier: keras.Model) -> keras.Model:
     """The same network without its last step, which is a softmax. Shares its weights.
 
-    What comes out, [N, C], is the logits divided by the temperature.
+    What comes out, [N, C], is the logits divided by the temperature. The classifier was assembled
+    without `unknown_logit`.
     """
     return keras.Model(classifier.inputs, classifier.layers[-1].input)
 
@@ -71,14 +104,3 @@ def take_apart(classifier: keras.Model) -> tuple[keras.Model, np.ndarray, np.nda
     if len(backbones) != 1:
         raise ValueError("the model is no backbone with a head")
     return backbones[0], kernel, bias
-
-
-def only(classifier: keras.Model, class_ids: list[int]) -> keras.Model:
-    """The classifier cut down to some classes, in this order: to probabilities [N, K].
-
-    It keeps the temperature and shares the backbone. ValueError when the model was not assembled by
-    `assemble`.
-    """
-    backbone, kernel, bias = take_apart(classifier)
-    temperature = temperature_of(classifier)
-    return assemble(backbone, kernel[:, class_ids], bias[class_ids], temperature=temperature)

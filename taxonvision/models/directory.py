@@ -93,8 +93,19 @@ class Model:
 
     @property
     def unknown_threshold(self) -> float:
-        """The best class's own probability below this means: no organism that I know; 0: never."""
+        """Probabilities that add up to less mean: no organism that I know; 0: never."""
         return self._found("unknown", "threshold", 0.0)
+
+    @property
+    def unknown_logit(self) -> float | None:
+        """That of "no organism that I know" beside calibrated logits; None: there is none."""
+        found = self.manifest.get("unknown")
+        if found is None:
+            return None
+        value: Any = found.get("logit") if isinstance(found, Mapping) else None
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise UserError(f"{self.folder / MANIFEST}: unknown has no usable logit")
+        return float(value)
 
     @property
     def thresholds(self) -> Thresholds:
@@ -278,12 +289,12 @@ def _name_of(release: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fingerprint(model: keras.Model, classes: list[TaxonClass]) -> str:
-    from taxonvision.models.classifier import temperature_of
+    from taxonvision.models.classifier import temperature_of, unknown_logit_in
 
     digest = hashlib.sha256(repr([(c.taxon_id, c.status) for c in classes]).encode())
     for weights in model.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
-    temperature = temperature_of(model)
-    if temperature != 1:  # others keep the fingerprint that they had
-        digest.update(repr(temperature).encode())
+    temperature, unknown_logit = temperature_of(model), unknown_logit_in(model)
+    if temperature != 1 or unknown_logit is not None:  # others keep the one that they had
+        digest.update(repr((temperature, unknown_logit)).encode())
     return digest.hexdigest()

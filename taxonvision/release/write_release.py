@@ -77,13 +77,19 @@ def write_release(
     write_json(folder / GATE, found)
     headline = {name: found[name] for name in ("judged", "passed", "reason", "loss")}
     plan, head, train = made.plan, made.fitted.head, made.photos["train"]
-    retired, temperature = retired_ids(plan.classes), made.calibrated.temperature
     before = parent.model
     class_ids = plan.class_ids[train.class_ids]
     used = _used(made, class_ids, options)
     manifest = write_model(
         folder,
-        assemble(parent.backbone.model, head.kernel, head.bias, retired, temperature),
+        assemble(
+            parent.backbone.model,
+            head.kernel,
+            head.bias,
+            retired_ids(plan.classes),
+            made.calibrated.temperature,
+            made.calibrated.unknown_logit,
+        ),
         name=options.name or before.name,
         recipe=recipe,
         contract=before.contract,

@@ -2,7 +2,7 @@
 
 The thresholds, each a field of `Thresholds`:
 
-1. `unknown`: a best class below it means "no organism that I know".
+1. `unknown`: probabilities that add up to less mean "no organism that I know".
 2. `kept_share`: classes below this share of the best one's score are dropped before the roll-up.
 3. `shown`: the finest taxon on the best branch whose rolled-up score is above it is sure.
 4. `ancestor_leaves` and `ancestor_share`: the best classes that a common ancestor is sought among.
@@ -90,8 +90,8 @@ def decide(roll_up: RollUp, scores: np.ndarray, thresholds: Thresholds) -> Decis
 
 
 def is_unknown(scores: np.ndarray, unknown: float) -> bool:
-    """Whether the best of a photograph's probabilities, float [C], is below threshold 1."""
-    return float(scores.max()) < unknown
+    """Whether a photograph's probabilities, float [C], add up to less than threshold 1."""
+    return float(np.sum(scores, dtype=np.float64)) < unknown
 
 
 def kept(scores: np.ndarray, kept_share: float) -> np.ndarray:

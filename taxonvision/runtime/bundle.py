@@ -28,6 +28,7 @@ SCHEMA_VERSION = 2
 TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
 )  # fmt: skip
+_LARGE_LOGIT = 1e9
 _OUTPUT_KINDS = ("probabilities", "logits")
 _MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
 
@@ -62,6 +63,7 @@ class Bundle:
         quantization: the recipe: float32, float16, dynamic or int8.
         contract: how a photograph becomes the model's input.
         output_kind: what the model answers, "probabilities" or "logits".
+        unknown_logit: of logits: that of "nothing that I know"; None: it always knows something.
         thresholds: what it takes to name a taxon.
         languages: codes of the languages with common names.
         golden: the photographs a client checks itself against.
@@ -74,6 +76,7 @@ class Bundle:
     quantization: str
     contract: Contract
     output_kind: str
+    unknown_logit: float | None
     thresholds: Thresholds
     languages: tuple[str, ...]
     golden: tuple[Golden, ...]
@@ -114,9 +117,17 @@ class Bundle:
             class_taxon_ids=class_taxon_ids,
             taxonomy=taxonomy,
             names=self.names(),
-            score=_softmax_after(model.run) if self.output_kind == "logits" else model.run,
+            score=self._score(model),
             thresholds=self.thresholds,
         )
+
+    def _score(self, model: TFLiteModel) -> Callable[[np.ndarray], np.ndarray]:
+        """From pixels to probabilities, whatever the model answers."""
+        if self.output_kind == "probabilities":
+            return model.run
+        from taxonvision.runtime.probabilities import probabilities_of
+
+        return lambda photographs: probabilities_of(model.run(photographs), self.unknown_logit)
 
 
 def is_bundle(path: Path) -> bool:
@@ -196,11 +207,22 @@ def _parse(
         quantization=str(manifest["quantization"]),
         contract=Contract(_whole(contract["size"]), float(contract["crop_ratio"])),
         output_kind=_output_kind(manifest),
+        unknown_logit=_unknown_logit(manifest),
         thresholds=Thresholds.from_json(manifest["thresholds"]),
         languages=tuple(_language(code) for code in manifest["languages"]),
         golden=tuple(_golden(entry) for entry in manifest["golden"]),
         read=read,
     )
+
+
+def _unknown_logit(manifest: Mapping[str, Any]) -> float | None:
+    """Models of version 1 have none."""
+    if manifest["schema_version"] == 1:
+        return None
+    found = manifest["output"]["unknown_logit"]
+    if found is not None and (type(found) not in (int, float) or not abs(found) < _LARGE_LOGIT):
+        raise ValueError(f"{str(found)[:50]!r} is no logit")
+    return found
 
 
 def _output_kind(manifest: Mapping[str, Any]) -> str:
@@ -209,13 +231,6 @@ def _output_kind(manifest: Mapping[str, Any]) -> str:
     if kind not in _OUTPUT_KINDS:
         raise ValueError(f"{str(kind)[:50]!r} is none of {', '.join(_OUTPUT_KINDS)}")
     return str(kind)
-
-
-def _softmax_after(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """The scorer that makes float32 probabilities of the logits [N, C] that `run` gives."""
-    from scipy.special import softmax
-
-    return lambda photographs: np.asarray(softmax(run(photographs), axis=1), np.float32)
 
 
 def _golden(entry: Mapping[str, Any]) -> Golden:
@@ -296,7 +311,9 @@ def _read_taxa(content: bytes, source: Path) -> tuple[Taxonomy, tuple[int, ...]]
             taxa.append(taxon)
             if output is not None:
                 outputs.append((output, taxon.taxon_id))
-    except (ValueError, KeyError, csv.Error) as error:
+    except KeyError as error:
+        raise UserError(f"{where} has no column {error}") from None
+    except (ValueError, csv.Error) as error:
         raise UserError(f"{where} cannot be read: {str(error)[:200]}") from None
     outputs.sort()
     if [output for output, _ in outputs] != list(range(len(outputs))):

@@ -26,7 +26,7 @@ class Thresholds:
         ancestor_leaves: a common ancestor is sought among so many of the best leaves.
         ancestor_share: of these, leaves below this share of the best leaf's score do not count.
         ancestor_rank_levels: the lowest and the highest level of a common ancestor, both included.
-        unknown: a photograph whose best leaf's score is below this shows nothing that the model
+        unknown: a photograph whose leaves' scores add up to less shows nothing that the model
             knows; 0 where this is never said.
     """
 

@@ -1,4 +1,4 @@
-"""After a head is trained: its temperature, and the score below which it knows nothing.
+"""After a head is trained: its temperature, and the logit of nothing that it knows.
 
 Both are fitted on validation photographs, which the head has not learned from.
 """
@@ -21,8 +21,9 @@ from taxonvision.evaluation.calibration import (
     confidence,
     expected_calibration_error,
     fit_temperature,
+    log_sum_exp,
 )
-from taxonvision.evaluation.unknown import Unknown, fit_unknown
+from taxonvision.evaluation.unknown import KNOWN, Unknown, fit_unknown, unknown_logit_of
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.features.rows import Rows
 from taxonvision.progress import say, track
@@ -46,12 +47,17 @@ class Calibrated:
     Attributes:
         temperature: that logits are divided by.
         calibration: what `model.json` says of it; None where nothing was fitted.
-        unknown: the same of the threshold.
+        unknown: the same of the logit of nothing that is known.
     """
 
     temperature: float = 1.0
     calibration: Mapping[str, Any] | None = None
     unknown: Mapping[str, Any] | None = None
+
+    @property
+    def unknown_logit(self) -> float | None:
+        """That of nothing that is known, None where there is none."""
+        return None if self.unknown is None else float(self.unknown["logit"])
 
     def as_json(self) -> dict[str, Any]:
         """Its part of `model.json`."""
@@ -124,7 +130,7 @@ def calibrate(
     seed: int,
     before: Calibrated | None = None,
 ) -> Calibrated:
-    """Fit the temperature, and with scenes the threshold below which nothing is known.
+    """Fit the temperature, and with scenes the logit of nothing that is known.
 
     Args:
         head: of all classes; only active ones are answered.
@@ -157,11 +163,11 @@ def calibrate(
             "after": round(expected_calibration_error(calibrated, right), 4),
         },
     }
-    named = calibrated[right]
     unknown = None
     if scenes is not None:
+        named = log_sum_exp(logits, temperature)[right]
         every = np.arange(len(scenes))
-        parts = (confidence(part, temperature) for part in _logits(head, active, scenes, every))
+        parts = (log_sum_exp(part, temperature) for part in _logits(head, active, scenes, every))
         unknown = _unknown(named, np.concatenate(list(parts)))
     return Calibrated(temperature, calibration, unknown)
 
@@ -174,7 +180,7 @@ def _kept(before: Calibrated) -> Calibrated:
 
 
 def _unknown(named: np.ndarray, scenes: np.ndarray) -> dict[str, Any] | None:
-    """What `model.json` says of the threshold between the two, float [n] and [m]."""
+    """What `model.json` says of the logit that tells the two apart, energies [n] and [m]."""
     if len(named) < FEWEST:
         say(
             f"warning: {several(len(named), 'validation photograph')} named rightly are too few to "
@@ -182,19 +188,20 @@ def _unknown(named: np.ndarray, scenes: np.ndarray) -> dict[str, Any] | None:
         )
         return None
     found = fit_unknown(named, scenes)
-    if not found.threshold:
+    if found is None:
         say("warning: the scores do not tell organisms from scenes without")
-    else:
-        say(_in_words(found))
+        return None
+    say(_in_words(found))
     value = found.as_json()
-    return {"threshold": value.pop("threshold"), "negatives": "given", **value}
+    logit = unknown_logit_of(value.pop("threshold"))
+    return {"logit": logit, "threshold": KNOWN, "negatives": "given", **value}
 
 
 def _in_words(found: Unknown) -> str:
     return (
-        f"no organism that it knows: a best score below {found.threshold:.2f}; {found.kept:.1%} of "
-        f"{several(found.photographs, 'photograph')} keep their name, {found.false_names:.1%} of "
-        f"{several(found.scenes, 'scene')} get one"
+        f"scores that add up to less than {KNOWN} mean no organism that it knows: "
+        f"{found.kept:.1%} of {several(found.photographs, 'photograph')} keep their name, "
+        f"{found.false_names:.1%} of {several(found.scenes, 'scene')} get one"
     )
 
 

@@ -177,7 +177,14 @@ def _train(run: _Run, recipe: Recipe) -> None:
     retired = retired_ids(examples.classes)
     write_model(
         run.folder,
-        assemble(backbone.model, head.kernel, head.bias, retired, calibrated.temperature),
+        assemble(
+            backbone.model,
+            head.kernel,
+            head.bias,
+            retired,
+            calibrated.temperature,
+            calibrated.unknown_logit,
+        ),
         name=options.name,
         recipe=recipe,
         contract=Contract(backbone.image_size, backbone.crop_ratio),

@@ -12,10 +12,11 @@ keras = load_keras()
 from taxonvision.models.classifier import (  # noqa: E402
     assemble,
     logits_of,
-    only,
     take_apart,
     temperature_of,
+    unknown_logit_in,
 )
+from taxonvision.runtime.probabilities import probabilities_of  # noqa: E402
 
 CLASSES = 5
 
@@ -66,8 +67,6 @@ def test_retired_classes_have_probability_0_in_plain_keras(
     assert found.dtype == np.float32
     assert (found[:, retired] == 0).all()
     np.testing.assert_allclose(found.sum(axis=1), 1, 1e-6)
-    active = [number for number in range(CLASSES) if number not in retired]
-    np.testing.assert_allclose(found[:, active], only(model, active)(photographs), 1e-5)
 
 
 def test_however_high_a_retired_class_scores(backbone, photographs):
@@ -115,8 +114,18 @@ def test_a_temperature_is_what_logits_are_divided_by(backbone, head, photographs
     np.testing.assert_allclose(found[:, active], expected, 1e-4)
     assert (found[:, 2] == 0).all()
     np.testing.assert_allclose(logits_of(model)([photographs])[:, :2], scaled[:, :2], 1e-4)
-    np.testing.assert_allclose(only(model, active)(photographs), expected, 1e-4)
-    assert temperature_of(model) == temperature_of(only(model, active)) == pytest.approx(0.4)
+    assert temperature_of(model) == pytest.approx(0.4)
+
+
+def test_a_part_of_1_is_left_for_nothing_that_is_known(backbone, head, photographs, tmp_path):
+    model = saved(assemble(backbone, *head, [2], 0.4, 1.5), tmp_path)
+    scaled = logits_by_hand(backbone, head, photographs) / 0.4
+    scaled[:, 2] = -1e9
+    found = np.asarray(model(photographs))
+    np.testing.assert_allclose(found, probabilities_of(scaled, 1.5), rtol=1e-4, atol=1e-7)
+    assert (found.sum(axis=1) < 1).all()
+    assert unknown_logit_in(model) == pytest.approx(1.5)
+    assert unknown_logit_in(assemble(backbone, *head)) is None
 
 
 def test_weights_are_as_trained_whatever_the_temperature(backbone, head):
