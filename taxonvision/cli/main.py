@@ -58,6 +58,7 @@ _EXTRA_OF_PACKAGE = {
     "tensorflow_datasets": "train",
     "keras_hub": "hub",
     "apache_beam": "beam",
+    "mediapipe": "mediapipe",
 }
 
 

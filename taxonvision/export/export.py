@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,17 @@ import numpy as np
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
 from taxonvision.export.graph import exported_network
-from taxonvision.export.judge import Named, Score, judge_golden, refuse_broken, validation_record
-from taxonvision.export.options import INAT, LOGITS, ExportOptions
+from taxonvision.export.inat_rules import check_inat
+from taxonvision.export.judge import (
+    Named,
+    Score,
+    judge_golden,
+    refuse_broken,
+    scored,
+    validation_record,
+)
+from taxonvision.export.mediapipe import with_metadata
+from taxonvision.export.options import INAT, LOGITS, MEDIAPIPE, ExportOptions
 from taxonvision.export.photographs import calibration_pixels
 from taxonvision.export.recipes import RECIPES
 from taxonvision.export.region import Region
@@ -20,13 +29,11 @@ from taxonvision.export.source import Source, open_source
 from taxonvision.export.write_bundle import Compressed, write_bundle
 from taxonvision.models.directory import Model
 from taxonvision.models.tflite import to_tflite
-from taxonvision.progress import say, track
+from taxonvision.progress import say
 from taxonvision.runtime.bundle import MANIFEST, check_golden, open_bundle
 from taxonvision.runtime.probabilities import probabilities_of
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.storage import Recipe, check_place, publish
-
-_BATCH = 32
 
 
 def export(
@@ -84,9 +91,11 @@ def export(
             graphs[graph_input] = _graph(source, options, graph_input)
         with publish(place, MANIFEST, recipes[name], overwrite=overwrite) as partial:
             content = RECIPES[name](graphs[graph_input], calibration, options.input_of(name))
+            if options.profile == MEDIAPIPE:
+                content = _described(content, source, options.input_of(name))
             compressed = _compressed(source, options, name, content)
             write_bundle(partial, source, options, compressed, recipes[name])
-            _check_as_a_client(partial, options)
+            _check_as_a_client(partial, compressed.graph, options)
     return list(pending.values())
 
 
@@ -105,14 +114,24 @@ def _graph(source: Source, options: ExportOptions, input_type: str) -> bytes:
     return to_tflite(network, 1, input_type)
 
 
+def _described(content: bytes, source: Source, input_type: str) -> bytes:
+    """A quantised graph with the metadata that MediaPipe reads."""
+    model = source.model
+    labels = [model.taxonomy[taxon_id].name for taxon_id in source.head.taxon_ids]
+    description = f"Names {len(labels)} taxa; release {model.manifest['version']}."
+    return with_metadata(
+        content, labels, name=model.name, description=description, input_dtype=input_type
+    )
+
+
 def _compressed(source: Source, options: ExportOptions, recipe: str, content: bytes) -> Compressed:
     """A quantised graph, judged; GateRefusedError where it is another model."""
     graph = TFLiteModel(content, "model.tflite")
     score = _probabilities(graph, options.output_type, source.head.unknown_logit)
     expected, agreement, against = judge_golden(
-        recipe, source.golden, source.contract, score, source.score()
+        recipe, source.golden, source.contract, score, source.score
     )
-    this = Named.of(_scored(score, source.pixels, f"judging {recipe}"))
+    this = Named.of(scored(score, source.pixels, f"judging {recipe}"))
     refuse_broken(recipe, against, source.uncompressed, this)
     threshold = source.threshold
     if source.scenes is not None:
@@ -134,19 +153,11 @@ def _probabilities(graph: TFLiteModel, output_type: str, unknown_logit: float | 
     return lambda pixels: probabilities_of(graph.run(pixels), unknown_logit)
 
 
-def _scored(score: Score, pixels: np.ndarray, description: str) -> Iterator[np.ndarray]:
-    batches = (pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH))
-    for batch in track(batches, len(pixels), description, size=len):
-        yield score(batch)
-
-
-def _check_as_a_client(folder: Path, options: ExportOptions) -> None:
+def _check_as_a_client(folder: Path, graph: TFLiteModel, options: ExportOptions) -> None:
     """Open the finished bundle as a client does and check it against its own golden photographs."""
     bundle = open_bundle(folder)
     findings = check_golden(bundle, bundle.recognizer())
     if options.profile == INAT:
-        from taxonvision.export.inat import check_inat
-
-        findings += check_inat(folder)
+        findings += check_inat(folder / INAT, graph)
     if findings:
         raise GateRefusedError(f"the bundle contradicts itself: {'; '.join(findings)}")

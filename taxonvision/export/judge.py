@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,13 @@ from taxonvision.evaluation.calibration import expected_calibration_error
 from taxonvision.evaluation.intervals import share
 from taxonvision.export.golden import GoldenFile
 from taxonvision.photograph import read_upright
+from taxonvision.progress import track
 from taxonvision.runtime.contract import Contract
 
 Score = Callable[[np.ndarray], np.ndarray]
 """Pixels uint8 [n, S, S, 3] to probabilities float32 [n, C]."""
 
+_BATCH = 32
 _NONE = np.empty(0, np.float32)
 ENOUGH = 50
 """Validation photographs from which on they, and not the few golden ones, judge 8 bits."""
@@ -90,6 +92,13 @@ class Named:
             confidence.append(scores.max(axis=1))
             known.append(scores.sum(axis=1))
         return cls(*(np.concatenate(column) for column in (best, confidence, known)))
+
+
+def scored(score: Score, pixels: np.ndarray, description: str) -> Iterator[np.ndarray]:
+    """The probabilities of photographs, uint8 [n, S, S, 3], some at a time."""
+    batches = (pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH))
+    for batch in track(batches, len(pixels), description, size=len):
+        yield score(batch)
 
 
 def judge_golden(

@@ -13,8 +13,6 @@ from taxonvision.features.cache import default_cache
 PLAIN, INAT, MEDIAPIPE = "taxonvision", "inat", "mediapipe"
 PROFILES = (PLAIN, INAT, MEDIAPIPE)
 """Whom a bundle serves: any client; also the iNaturalist and Seek apps; or MediaPipe Tasks."""
-INAT_SIZE = 299
-"""Side of the input that the iNaturalist and Seek apps hand over, in pixels."""
 PROBABILITIES, LOGITS = "probabilities", "logits"
 OUTPUT_TYPES = (PROBABILITIES, LOGITS)
 AUTO_RANK = "auto"
@@ -55,13 +53,10 @@ class ExportOptions:
     cache: Path = field(default_factory=default_cache)
 
     def __post_init__(self) -> None:
-        if self.profile != INAT:
-            return
-        if self.input_type == "uint8" or self.output_type != PROBABILITIES:
-            raise UserError(
-                "--profile=inat reads float32 and answers probabilities; leave out --input_type "
-                "and --output_type"
-            )
+        if self.profile != PLAIN and self.output_type != PROBABILITIES:
+            raise UserError(f"--profile={self.profile} needs --output_type=probabilities")
+        if self.profile == INAT and self.input_type == "uint8":
+            raise UserError("--profile=inat needs --input_type=float32")
 
     def input_of(self, recipe: str) -> str:
         """The type of the input of a recipe's bundle."""

@@ -13,8 +13,9 @@ from taxonvision.errors import UserError
 from taxonvision.export.golden import GoldenFile, make_golden_files
 from taxonvision.export.graph import exported_network
 from taxonvision.export.head import ExportHead
-from taxonvision.export.judge import Named, Score
-from taxonvision.export.options import AUTO_RANK, INAT, INAT_SIZE, PROBABILITIES, ExportOptions
+from taxonvision.export.inat import SIZE as INAT_SIZE
+from taxonvision.export.judge import Named, Score, scored
+from taxonvision.export.options import AUTO_RANK, INAT, PROBABILITIES, ExportOptions
 from taxonvision.export.photographs import Drawn, draw
 from taxonvision.export.region import Region
 from taxonvision.export.scenes import (
@@ -29,7 +30,7 @@ from taxonvision.features.store import FeatureStore
 from taxonvision.models.backbones import Backbone
 from taxonvision.models.directory import Model
 from taxonvision.models.parts import parts_of
-from taxonvision.progress import say
+from taxonvision.models.resized import behind_a_resize
 from taxonvision.runtime.contract import Contract
 from taxonvision.taxonomy.classes import active_ids
 
@@ -52,6 +53,7 @@ class Source:
         pixels: theirs, uint8 [n, S, S, 3].
         full: what the full model calls them, of the taxa that stay.
         uncompressed: what backbone and head call them before they are quantised.
+        score: by backbone and head, run by Keras.
         scenes: without organisms, to fit a threshold with; None: that is `threshold`.
         threshold: the model's own.
     """
@@ -66,12 +68,9 @@ class Source:
     pixels: np.ndarray
     full: Named
     uncompressed: Named
+    score: Score
     scenes: Scenes | None
     threshold: Threshold
-
-    def score(self) -> Score:
-        """Backbone and head, run by Keras."""
-        return _score(exported_network(self.backbone.model, self.head, PROBABILITIES))
 
 
 def open_source(
@@ -81,13 +80,13 @@ def open_source(
 
     Raises UserError where the model, the catalog or an option does not allow it.
     """
-    backbone, kernel, bias = parts_of(model)
-    backbone, contract = _sized(backbone, model.contract, options)
+    trained, kernel, bias = parts_of(model)
+    backbone, contract = _sized(trained, model.contract, options)
     active = active_ids(model.classes)
     taxon_ids = tuple(model.classes[number].taxon_id for number in active)
     whole = ExportHead(taxon_ids, (kernel[:, active],), bias[active])
     positions = list(range(len(taxon_ids))) if region is None else region.positions(taxon_ids)
-    store = FeatureStore(options.cache, backbone, contract)
+    store = FeatureStore(options.cache, trained, model.contract)
     kept = [taxon_ids[at] for at in positions]
     validation = draw(catalog, "val", kept, options.validation_photographs, options.seed, store)
     truth = np.array(positions, np.int64)[validation.truth]
@@ -102,22 +101,24 @@ def open_source(
         head = with_unknown_logit(head, validation.features, validation.truth, scenes, backbone)
     full = replace(full, unknown_logit=head.unknown_logit)
     named = Named.of(full.probabilities(validation.features))
-    network = exported_network(backbone.model, head, PROBABILITIES)
+    score = _score(exported_network(backbone.model, head, PROBABILITIES))
+    pixels = validation.pixels(contract, "reading validation photographs")
+    if backbone is not trained:  # it sees other pixels
+        uncompressed = Named.of(scored(score, pixels, "naming validation photographs"))
+    else:
+        uncompressed = Named.of(head.probabilities(validation.features)) if head.rank else named
     return Source(
         model=model,
         contract=contract,
         backbone=backbone,
         head=head,
         region=region,
-        golden=make_golden_files(
-            catalog, contract, _score(network), options.seed, options.licenses
-        ),
+        golden=make_golden_files(catalog, contract, score, options.seed, options.licenses),
         truth=validation.truth,
-        pixels=validation.pixels(contract, "reading validation photographs"),
+        pixels=pixels,
         full=named,
-        uncompressed=(
-            named if head.rank is None else Named.of(head.probabilities(validation.features))
-        ),
+        uncompressed=uncompressed,
+        score=score,
         scenes=None if head.unknown_logit is None else scenes,
         threshold=known or Threshold(),
     )
@@ -126,13 +127,18 @@ def open_source(
 def _sized(
     backbone: Backbone, contract: Contract, options: ExportOptions
 ) -> tuple[Backbone, Contract]:
-    """Backbone and contract of the size that the profile asks for."""
+    """Backbone and contract of the size that the profile asks for.
+
+    UserError for a network that would have to be given less than it was trained with.
+    """
     if options.profile != INAT or contract.size == INAT_SIZE:
         return backbone, contract
-    from taxonvision.models.resized import at_size
-
-    network = at_size(backbone.name, backbone.model, INAT_SIZE)
-    say(f"trained at {contract.size} pixels, exported and judged at {INAT_SIZE}")
+    if contract.size > INAT_SIZE:
+        raise UserError(
+            f"the model reads {contract.size} pixels and cannot run at {INAT_SIZE}, which "
+            f"--profile=inat needs; train with --image_size={INAT_SIZE}"
+        )
+    network = behind_a_resize(backbone.model, INAT_SIZE)
     return (
         replace(backbone, model=network, image_size=INAT_SIZE),
         Contract(INAT_SIZE, contract.crop_ratio),

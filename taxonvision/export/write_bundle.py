@@ -13,9 +13,10 @@ import numpy as np
 
 import taxonvision
 from taxonvision.export.golden import GoldenFile
+from taxonvision.export.inat import write_inat
 from taxonvision.export.judge import Agreement
 from taxonvision.export.model_card import model_card
-from taxonvision.export.options import ExportOptions
+from taxonvision.export.options import INAT, ExportOptions
 from taxonvision.export.scenes import Threshold
 from taxonvision.export.source import Source
 from taxonvision.runtime.bundle import MANIFEST, SCHEMA_VERSION, TAXONOMY_COLUMNS
@@ -91,6 +92,9 @@ def write_bundle(
     (folder / "golden").mkdir()
     for file, _ in compressed.golden:
         (folder / file.name).write_bytes(file.content)
+    if options.profile == INAT:
+        (folder / INAT).mkdir()
+        write_inat(folder / INAT, model.taxonomy, taxon_ids, model.names)
     manifest = _manifest(source, options, compressed, recipe)
     write_json(folder / MANIFEST, manifest)
     card = model_card(model, [tree[taxon_id].rank for taxon_id in taxon_ids], manifest)

@@ -29,6 +29,7 @@ TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
 )  # fmt: skip
 _LARGE_LOGIT = 1e9
+_TFLITE = b"TFL3"  # after four bytes
 _OUTPUT_KINDS = ("probabilities", "logits")
 _MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
 
@@ -131,8 +132,17 @@ class Bundle:
 
 
 def is_bundle(path: Path) -> bool:
-    """True when `path` is a folder with a bundle.json, or a zip."""
-    return (path / MANIFEST).is_file() or (path.is_file() and zipfile.is_zipfile(path))
+    """True when `path` is a folder with a bundle.json, or a zip.
+
+    A TFLite file with metadata has a zip behind the model, and is none.
+    """
+    if not path.is_file():
+        return (path / MANIFEST).is_file()
+    try:
+        with path.open("rb") as file:
+            return file.read(8)[4:] != _TFLITE and zipfile.is_zipfile(path)
+    except OSError:
+        return False
 
 
 def open_bundle(path: Path) -> Bundle:
