@@ -45,7 +45,7 @@ def verify(place: Path) -> list[str]:
         findings += check_graph(files.read("model.tflite"), manifest)
     except UserError as error:
         findings.append(_within(place, error))
-    return findings or check_run(place, files.fingerprint, files.sizes["model.tflite"])
+    return findings or check_run(place, files.fingerprint, sum(files.sizes.values()))
 
 
 def _check_files(files: BundleFiles) -> list[str]:

@@ -18,21 +18,19 @@ import taxonvision
 
 _SECONDS = 120  # the slowest golden photographs of a phone's network take one
 _MEGABYTES = 2048  # Python, LiteRT and a photograph of 200 million pixels
-_TIMES_THE_MODEL = 8  # float16 weights are unpacked to float32 and packed again for the kernels
+_TIMES_THE_FILES = 8  # float16 weights are unpacked to float32 and packed again for the kernels
 
 
-def check_run(
-    place: Path, fingerprint: str, model_bytes: int, seconds: int = _SECONDS
-) -> list[str]:
+def check_run(place: Path, fingerprint: str, size: int, seconds: int = _SECONDS) -> list[str]:
     """Run a bundle's model on its golden photographs; a sentence for each thing that is wrong.
 
     Args:
         place: the bundle, whose files were verified.
         fingerprint: names the files that were verified; others are not run.
-        model_bytes: size of model.tflite, of which the limit of memory depends.
+        size: bytes of all files, on which the limit of memory depends.
         seconds: how long it may take.
     """
-    megabytes = _MEGABYTES + _TIMES_THE_MODEL * model_bytes // 2**20
+    megabytes = _MEGABYTES + _TIMES_THE_FILES * size // 2**20
     limits = (str(megabytes), str(seconds))
     module = "taxonvision.runtime.verify_child"
     # -P: a folder that somebody stands in may be the hostile bundle, and hold a json.py.
