@@ -23,7 +23,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("teacher", None, "the model to learn from", flag_values=values)
     flags.DEFINE_float(
         "teacher_weight",
-        0.7,
+        0.5,
         "the part of what is learned that is the teacher's opinion; the rest is the photograph's "
         "own class",
         lower_bound=0.0,

@@ -37,7 +37,7 @@ class TeacherOptions:
     """
 
     folder: Path
-    weight: float = 0.7
+    weight: float = 0.5
     softness: float = 2.0
 
     def __post_init__(self) -> None:
