@@ -94,4 +94,4 @@ def unknown_logit_of(energy: float) -> float:
 
 def _reaching(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """The share of sorted scores that are not below each threshold."""
-    return 1 - np.searchsorted(scores, thresholds) / len(scores)
+    return (len(scores) - np.searchsorted(scores, thresholds)) / len(scores)

@@ -27,12 +27,13 @@ from meadow import (
 from PIL import Image
 
 from taxonvision.cli.main import main
+from taxonvision.evaluation.unknown import KNOWN
 from taxonvision.models.classifier import (
     assemble,
     logits_of,
     take_apart,
     temperature_of,
-    unknown_logit_of,
+    unknown_logit_in,
 )
 from taxonvision.models.directory import Model, open_model
 from taxonvision.models.engine import load_keras
@@ -205,15 +206,15 @@ def test_each_release_is_calibrated_anew(update, tmp_path, monkeypatch):
     assert b.temperature != 1
     assert temperature_of(b.load()) == pytest.approx(b.temperature)
     assert b.manifest["unknown"]["scenes"] == 5
-    assert b.unknown_threshold == 0.5
-    assert unknown_logit_of(b.load()) == pytest.approx(b.unknown_logit)
+    assert b.unknown_threshold == KNOWN
+    assert unknown_logit_in(b.load()) == pytest.approx(b.unknown_logit)
     monkeypatch.setattr(calibrate, "FEWEST", 20)
     told = update("--epochs=0", model=b.folder, out=tmp_path / "c")
     assert told.code == 0
     c = open_model(tmp_path / "c")
     assert c.manifest["calibration"] == {**b.manifest["calibration"], "inherited": True}
     assert temperature_of(c.load()) == pytest.approx(b.temperature)
-    assert c.manifest["unknown"] is unknown_logit_of(c.load()) is None
+    assert c.manifest["unknown"] is unknown_logit_in(c.load()) is None
     assert sum("has a name for everything; --negatives" in line for line in told.lines) == 1
     np.testing.assert_array_equal(head_of(b.folder), head_of(c.folder))  # not scaled again
 

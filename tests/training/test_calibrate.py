@@ -16,7 +16,8 @@ from taxonvision.taxonomy.classes import TaxonClass
 
 load_keras()
 
-from taxonvision.models.classifier import temperature_of, unknown_logit_of  # noqa: E402
+from taxonvision.evaluation.unknown import KNOWN  # noqa: E402
+from taxonvision.models.classifier import temperature_of, unknown_logit_in  # noqa: E402
 from taxonvision.models.directory import open_model  # noqa: E402
 from taxonvision.training import calibrate as module  # noqa: E402
 from taxonvision.training.calibrate import Calibrated, calibrate, drawn  # noqa: E402
@@ -75,13 +76,13 @@ def test_scenes_get_no_name():
     assert (found.unknown["false_names"], found.unknown["kept"]) == (0, 1)
     named = (held_out.values.argmax(axis=1) == held_out.class_ids).sum()
     assert found.unknown["photographs"] == named
-    # Its logit lies between those of calibrated scenes and organisms, all classes taken together.
+    # The line is between calibrated scenes and organisms, all classes taken together.
     together, of_scenes = (
         np.log(np.exp(values * 2 / found.temperature).sum(axis=1))
         for values in (held_out.values, scenes)
     )
-    assert of_scenes.max() < found.unknown_logit < together.min()
-    assert found.unknown["threshold"] == 0.5
+    known = [1 / (1 + np.exp(found.unknown_logit - each)) for each in (of_scenes, together)]
+    assert known[0].max() < found.unknown["threshold"] == KNOWN < known[1].min()
 
 
 def test_scenes_that_look_as_much_like_organisms_as_organisms(capsys):
@@ -164,8 +165,8 @@ def test_train_with_scenes(train, scenes, tmp_path, monkeypatch, capsys, trained
     assert model.temperature != 1
     assert temperature_of(model.load()) == pytest.approx(model.temperature)
     assert model.manifest["unknown"]["scenes"] == 8
-    assert model.thresholds.unknown == model.unknown_threshold == 0.5
-    assert unknown_logit_of(model.load()) == pytest.approx(model.unknown_logit)
+    assert model.thresholds.unknown == model.unknown_threshold == KNOWN
+    assert unknown_logit_in(model.load()) == pytest.approx(model.unknown_logit)
     # The same folder elsewhere is the same input.
     moved = scenes.rename(tmp_path / "elsewhere")
     assert train(*flags[:-1], f"--negatives={moved}") == 0
