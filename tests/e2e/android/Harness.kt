@@ -135,6 +135,7 @@ private fun asJson(answer: Answer): JSONObject =
         .put("suggestions", JSONArray(answer.suggestions.map(::asJson)))
         .put("branch", JSONArray(answer.branch.map(::asJson)))
         .put("sure", answer.sure?.let(::asJson) ?: JSONObject.NULL)
+        .put("name", answer.name?.taxon?.name ?: JSONObject.NULL)
         .put("common_ancestor", answer.commonAncestor?.let(::asJson) ?: JSONObject.NULL)
 
 private fun asJson(suggestion: Suggestion): JSONObject =

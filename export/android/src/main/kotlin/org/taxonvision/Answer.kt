@@ -11,7 +11,8 @@ data class Suggestion(val taxon: Taxon, val commonName: String, val score: Doubl
  * @property suggestions the best classes, best first, with the model's own scores.
  * @property branch the best branch of the tree from the root on, with rolled-up scores.
  * @property sure the lowest taxon on the branch that may be named as sure.
- * @property commonAncestor what the best classes have in common where no species is sure.
+ * @property commonAncestor what the best classes have in common where no species is sure, with
+ *     their share of the score.
  */
 data class Answer(
     val isKnown: Boolean,
@@ -19,4 +20,11 @@ data class Answer(
     val branch: List<Suggestion>,
     val sure: Suggestion?,
     val commonAncestor: Suggestion?
-)
+) {
+    /** What names the photograph: the finer of `sure` and `commonAncestor`; null is "not sure". */
+    val name: Suggestion?
+        get() = if (finerAncestor()) commonAncestor else sure
+
+    private fun finerAncestor(): Boolean =
+        sure == null || commonAncestor != null && commonAncestor.taxon.rankLevel < sure.taxon.rankLevel
+}

@@ -11,6 +11,8 @@ data class Golden(val file: String, val tolerance: Double, val top: Map<Long, Do
  *
  * @property readsFloats whether the input's values are floats from 0 to 255 instead of bytes.
  * @property answersLogits whether a softmax makes probabilities of the output.
+ * @property unknownLogit that of "nothing that I know", one class more in the softmax; null where
+ *     the model always knows something.
  */
 data class Manifest(
     val schemaVersion: Int,
@@ -19,6 +21,7 @@ data class Manifest(
     val contract: Contract,
     val readsFloats: Boolean,
     val answersLogits: Boolean,
+    val unknownLogit: Double?,
     val thresholds: Thresholds,
     val languages: List<String>,
     val golden: List<Golden>
@@ -51,13 +54,15 @@ data class Manifest(
 
         private fun read(json: JSONObject, schema: Int): Manifest {
             val contract = json.getJSONObject("contract")
+            val output = json.getJSONObject("output")
             return Manifest(
                 schema,
                 json.getString("name"),
                 json.getString("version"),
                 Contract(contract.getInt("size"), contract.getDouble("crop_ratio")),
                 oneOf(json.getJSONObject("input").getString("dtype"), "uint8", "float32") == "float32",
-                oneOf(json.getJSONObject("output").getString("kind"), "probabilities", "logits") == "logits",
+                oneOf(output.getString("kind"), "probabilities", "logits") == "logits",
+                if (output.isNull("unknown_logit")) null else output.getDouble("unknown_logit"),
                 Thresholds.of(json.getJSONObject("thresholds")),
                 json.getJSONArray("languages").let { codes -> List(codes.length(), codes::getString) },
                 json.getJSONArray("golden").let { entries ->

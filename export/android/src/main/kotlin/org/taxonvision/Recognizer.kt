@@ -36,7 +36,7 @@ class Recognizer(
             suggestions,
             branch.map { suggestion(it, scores.rows[it]) },
             sure?.let { suggestion(it, scores.rows[it]) },
-            ancestor?.let { (row, own) -> suggestion(row, own.rows[row]) }
+            ancestor?.let { (row, score) -> suggestion(row, score) }
         )
     }
 
@@ -54,13 +54,14 @@ internal fun Bundle.probabilities(classifier: Classifier, photograph: Photograph
     }
     if (output.any { it.isNaN() }) throw BundleException("the model answers what is no number")
     val values = DoubleArray(output.size) { output[it].toDouble() }
-    return if (manifest.answersLogits) softmax(values) else values
+    return if (manifest.answersLogits) softmax(values, manifest.unknownLogit) else values
 }
 
-private fun softmax(logits: DoubleArray): DoubleArray {
-    var highest = logits[0]
-    for (logit in logits) highest = Math.max(highest, logit)
+/** Probabilities of logits; those of one class more, with `unknownLogit`, are left out. */
+private fun softmax(logits: DoubleArray, unknownLogit: Double?): DoubleArray {
+    val unknown = unknownLogit ?: Double.NEGATIVE_INFINITY
+    val highest = logits.fold(unknown, Math::max)
     val powers = DoubleArray(logits.size) { Math.exp(logits[it] - highest) }
-    val sum = powers.sum()
+    val sum = powers.sum() + Math.exp(unknown - highest)
     return DoubleArray(powers.size) { powers[it] / sum }
 }

@@ -34,7 +34,7 @@ class Taxonomy(val taxa: List<Taxon>, val leafRows: IntArray) {
     /** The rows without a parent. */
     val roots: IntArray
 
-    /** All rows, each after its parent. */
+    /** All rows depth first, each after its parent. */
     val downwards: IntArray
 
     private val rowOf = HashMap<Long, Int>()
@@ -68,9 +68,13 @@ class Taxonomy(val taxa: List<Taxon>, val leafRows: IntArray) {
     private fun rowsBelowRoots(): IntArray {
         val order = IntArray(taxa.size)
         var filled = 0
-        for (root in roots) order[filled++] = root
-        var next = 0
-        while (next < filled) for (child in children[order[next++]]) order[filled++] = child
+        val waiting = ArrayList<Int>()
+        for (root in roots.reversedArray()) waiting.add(root)
+        while (waiting.isNotEmpty()) {
+            val row = waiting.removeAt(waiting.size - 1)
+            order[filled++] = row
+            for (child in children[row].reversedArray()) waiting.add(child)
+        }
         if (filled < taxa.size) throw BundleException("$TABLE has a taxon among its own ancestors")
         return order
     }

@@ -12,7 +12,7 @@ import org.json.JSONObject
  * @property ancestorShare of these, leaves below this share of the best leaf's score do not count.
  * @property ancestorLowest the lowest rank level of a common ancestor.
  * @property ancestorHighest the highest one.
- * @property unknown a photograph whose best leaf's score is below this shows nothing that the model
+ * @property unknown a photograph whose leaves' scores add up to less shows nothing that the model
  *     knows; 0 where this is never said.
  */
 data class Thresholds(
