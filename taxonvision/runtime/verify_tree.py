@@ -48,10 +48,10 @@ def check_tree(taxonomy: Taxonomy, class_taxon_ids: Sequence[int], classes: int)
     findings += islice(
         (
             f"taxonomy.csv: taxon {t.taxon_id} ({t.name[:60]}) has the rank_level "
-            f"{t.rank_level:g}, not below its parent's"
+            f"{t.rank_level:g}, above its parent's"
             for t in taxonomy
             if t.parent_taxon_id is not None
-            and t.rank_level >= taxonomy[t.parent_taxon_id].rank_level
+            and t.rank_level > taxonomy[t.parent_taxon_id].rank_level
         ),
         _MAX_FINDINGS,
     )
