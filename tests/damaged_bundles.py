@@ -218,7 +218,6 @@ def _trees(files: Files) -> Iterator[tuple[str, Files]]:
         ("twins", [header, *rows, leaf]),
         ("a parent that is not there", other(leaf, parent_taxon_id="12345")),
         ("a level above its parent's", other(leaf, rank_level="50")),
-        ("a level beside its parent's", other(leaf, rank_level="20")),
         ("an escape in a name", other(leaf, name="\x1b[31mred")),
         ("another name", other(leaf, name="somebody else")),
         ("no output", other(leaf, leaf_class_id="")),
