@@ -31,7 +31,7 @@ from taxonvision.tables import write_csv
 
 pytestmark = pytest.mark.slow
 
-LIBRARY = Path(__file__).parents[2] / "export" / "android" / "src" / "main" / "kotlin"
+LIBRARY = Path(__file__).parents[2] / "export" / "android"
 HARNESS = Path(__file__).parent / "android"
 JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m")  # starts sooner
 ORG_JSON = Path("/usr/share/java/com.android.json.jar")
@@ -49,8 +49,10 @@ def library(tmp_path_factory) -> Run:
         if os.environ.get("CI"):
             pytest.fail(problem)
         pytest.skip(problem)
-    jar = tmp_path_factory.mktemp("kotlin") / "harness.jar"
-    sources = sorted(map(str, [*LIBRARY.rglob("*.kt"), HARNESS / "Harness.kt"]))
+    folder = tmp_path_factory.mktemp("kotlin")
+    jar = folder / "harness.jar"
+    (folder / "Example.kt").write_text(_example(), encoding="utf-8")
+    sources = sorted([*LIBRARY.rglob("*.kt"), HARNESS / "Harness.kt", folder / "Example.kt"])
     done = subprocess.run(
         ["kotlinc", "-include-runtime", "-cp", ORG_JSON, "-d", jar, *sources, HARNESS / "stubs"],
         env={**os.environ, "JAVA_OPTS": " ".join(JAVA)},
@@ -168,6 +170,12 @@ def test_it_gives_the_same_answers(library, small_bundle, tmp_path):
     assert min(kinds.values()) > 10, kinds
 
 
+def _example() -> str:
+    """The Kotlin of the README, which has to compile too."""
+    text = (LIBRARY / "README.md").read_text(encoding="utf-8")
+    return text.split("```kotlin\n")[1].split("```")[0]
+
+
 def _assert_same(found: Sequence[dict[str, Any]], expected: Sequence[Any]) -> None:
     assert [one["taxon_id"] for one in found] == [one.taxon.taxon_id for one in expected]
     assert [one["name"] for one in found] == [one.taxon.name for one in expected]
@@ -252,7 +260,7 @@ def _random_case(small_bundle: Path, case: Path, rng: np.random.Generator) -> Pa
 
 
 def _odd_photographs(folder: Path) -> list[Path]:
-    """Each EXIF orientation at odd sizes, as PNG and JPEG; transparent, wide, smaller than asked."""
+    """Each EXIF orientation as PNG and JPEG; transparent, wide, small, noisy, with a palette."""
     rng = np.random.default_rng(3)
     coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
     picture = coarse.resize((78, 45), Image.Resampling.BICUBIC)

@@ -17,9 +17,13 @@ class Recognizer(
 
     /** The answer for a photograph, with the `top` best classes. */
     fun recognize(photograph: Photograph, top: Int = 5): Answer =
-        answer(bundle.probabilities(classifier, photograph), top)
+        answer(probabilities(photograph), top)
 
-    /** Put probabilities, one a class, into names; also for those smoothed over several frames. */
+    /** Step 1 alone: probabilities of a photograph, one a class, for an app that smooths frames. */
+    fun probabilities(photograph: Photograph): DoubleArray =
+        bundle.probabilities(classifier, photograph)
+
+    /** Put probabilities, one a class, into names. */
     fun answer(probabilities: DoubleArray, top: Int = 5): Answer {
         require(probabilities.size == bundle.classes) { "there are ${bundle.classes} classes" }
         val suggestions = rollUp.best(probabilities, top).map { leaf ->

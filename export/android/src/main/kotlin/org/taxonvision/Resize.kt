@@ -31,13 +31,15 @@ private fun overWhite(argb: IntArray, rgb: ByteArray) {
     var at = 0
     for (pixel in argb) {
         val alpha = pixel ushr 24
-        val white = 255 * (255 - alpha)
-        for (shift in intArrayOf(16, 8, 0)) {
-            val value = pixel shr shift and 0xff
-            rgb[at++] = if (alpha == 255) value.toByte() else ((value * alpha + white + 127) / 255).toByte()
-        }
+        rgb[at] = overWhite(pixel ushr 16 and 0xff, alpha)
+        rgb[at + 1] = overWhite(pixel ushr 8 and 0xff, alpha)
+        rgb[at + 2] = overWhite(pixel and 0xff, alpha)
+        at += 3
     }
 }
+
+private fun overWhite(value: Int, alpha: Int): Byte =
+    if (alpha == 255) value.toByte() else ((value * alpha + 255 * (255 - alpha) + 127) / 255).toByte()
 
 /** The weights that make each of `outputs` pixels of a line of `inputs` pixels. */
 private class Filter(inputs: Int, outputs: Int) {
