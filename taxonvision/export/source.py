@@ -10,6 +10,7 @@ import numpy as np
 
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.errors import UserError
+from taxonvision.export.factorise import factorise
 from taxonvision.export.golden import GoldenFile, make_golden_files
 from taxonvision.export.graph import exported_network
 from taxonvision.export.head import ExportHead
@@ -17,6 +18,7 @@ from taxonvision.export.inat import SIZE as INAT_SIZE
 from taxonvision.export.judge import Named, Score, scored
 from taxonvision.export.options import AUTO_RANK, INAT, PROBABILITIES, ExportOptions
 from taxonvision.export.photographs import Drawn, draw
+from taxonvision.export.refit_factors import refit, smallest_rank
 from taxonvision.export.region import Region
 from taxonvision.export.scenes import (
     FEWEST,
@@ -159,8 +161,6 @@ def _in_factors(
     """
     if options.head_rank is None:
         return whole
-    from taxonvision.export.factorise import factorise, refit, smallest_rank
-
     learned = draw(catalog, "train", whole.taxon_ids, _FITTED_ON, options.seed, store)
     if not len(learned):
         raise UserError(
