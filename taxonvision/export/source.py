@@ -179,7 +179,8 @@ def _in_factors(
         )
     else:
         rough = factorise(kernel, bias, features, int(options.head_rank))
-        factors = refit(rough, kernel, bias, features, seed=options.seed)
+        held_out = validation.features if len(validation) >= FEWEST else None
+        factors = refit(rough, kernel, bias, features, seed=options.seed, held_out=held_out)
     if factors is None:
         return whole
     return ExportHead(whole.taxon_ids, (factors.down, factors.up), factors.bias)
