@@ -7,9 +7,10 @@ more of them after, and before on at least 5 points more than by a plain truncat
     python benchmarks/head_rank.py --data=FOLDER [--rank=256 --workdir=DIR --taxa=60000]
 
 FOLDER holds images/ and labels.csv (file, class, split). The factors are made with its training
-photographs and with synthetic ones, and judged by its test photographs and by synthetic ones of
-other species. At the end the same for a random head of `--taxa` classes that fall into genera, on
-the features of the same photographs: seconds and memory; 0 leaves it out.
+photographs and with synthetic ones of half the species; photographs of its split `val` and of a
+sixth of the species tell whether the refit gained; its test photographs and the synthetic ones of
+the other species are judged. At the end seconds and memory of a random head of `--taxa` classes,
+which fall into genera, on the same features; 0 leaves it out.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
     from taxonvision.models.imagenet_weights import imagenet_head
 
     with tempfile.TemporaryDirectory() as temporary:
-        train, judges = _features(Path(_WORKDIR.value or temporary).absolute())
+        train, held_out, judges = _features(Path(_WORKDIR.value or temporary).absolute())
     kernel, bias = imagenet_head()
     left, values, right = np.linalg.svd(kernel, full_matrices=False)
     chosen = slice(_RANK.value)
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> int:
     found = {
         "plain SVD": Factors(left[:, chosen] * values[chosen], right[chosen], bias),
         "by the features": start,
-        "refitted": refit(start, kernel, bias, train, seed=0),
+        "refitted": refit(start, kernel, bias, train, seed=0, held_out=held_out),
     }
     agreement: dict[str, float] = {}
     print(f"\nrank {_RANK.value}, same first name{'':4}" + "".join(f"{n:>14}" for n in judges))
@@ -73,13 +74,13 @@ def main(argv: list[str]) -> int:
     start = factorise(kernel, bias, train, _RANK.value)
     print(f"factorised in {time.perf_counter() - begun:.1f} s, peak {_peak():.2f} GB")
     begun = time.perf_counter()
-    refit(start, kernel, bias, train, seed=0)
+    refit(start, kernel, bias, train, seed=0, held_out=held_out)
     print(f"refitted in {time.perf_counter() - begun:.1f} s, peak {_peak():.2f} GB")
     return claims.exit_code
 
 
-def _features(work: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Features [n, 1280] to learn from, and others, by name, to judge by."""
+def _features(work: Path) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Features [n, 1280] to learn from, to hold out from that, and others, by name, to judge by."""
     from taxonvision.features.extract import FeatureExtractor
     from taxonvision.models.backbones import build_backbone
     from taxonvision.runtime.contract import Contract
@@ -90,7 +91,7 @@ def _features(work: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     taxonvision("synth", f"--out={work / 'synth'}")
     species = sorted(path for path in (work / "synth" / "photos").rglob("*") if _has_photos(path))
     synthetic = [sorted(path.glob("*.jpg")) for path in species]
-    half = len(species) // 2
+    half, third = len(species) // 2, len(species) * 2 // 3
     backbone = build_backbone("efficientnet_lite0")
     extractor = FeatureExtractor(backbone.model)
     contract = Contract(backbone.image_size, backbone.crop_ratio)
@@ -101,10 +102,15 @@ def _features(work: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
     real = {
         split: of([data / "images" / row["file"] for row in rows if row["split"] == split])
-        for split in ("train", "test")
+        for split in ("train", "val", "test")
     }
-    known, others = (of(list(chain(*some))) for some in (synthetic[:half], synthetic[half:]))
-    return np.concatenate([real["train"], known]), {"test": real["test"], "synthetic": others}
+    parts = synthetic[:half], synthetic[half:third], synthetic[third:]
+    learned, held_out, others = (of(list(chain(*part))) for part in parts)
+    return (
+        np.concatenate([real["train"], learned]),
+        np.concatenate([real["val"], held_out]),
+        {"test": real["test"], "synthetic": others},
+    )
 
 
 def _has_photos(folder: Path) -> bool:

@@ -148,6 +148,32 @@ def truncate(factors: Factors, rank: int, features: Rows) -> Factors:
     return Factors(factors.down[:, :rank], factors.up[:rank], bias.astype(np.float32))
 
 
+def with_common_logit(
+    factors: Factors, kernel: np.ndarray, bias: np.ndarray, features: Rows
+) -> Factors:
+    """The factors and one column more, which says how high all logits of a photograph are.
+
+    The softmax does not need it, and factors fitted to it alone forget it; but it tells organisms
+    from scenes without (`evaluation.unknown`). Afterwards the mean logit, in which each class
+    counts by its share of the photographs, is that of the full head. The rank becomes R + 1.
+
+    Args:
+        factors: of rank R.
+        kernel: float32 [D, C] of the full head.
+        bias: float32 [C] of the full head.
+        features: of photographs, [n, D].
+    """
+    share = _class_weights(kernel, bias, features)
+    column = kernel @ share - factors.down @ (factors.up @ share)
+    offset = float((bias - factors.bias) @ share)
+    deviation = float(np.sqrt(np.mean(np.square(moments(features)[1] * column)))) or 1.0
+    return Factors(
+        np.column_stack([factors.down, column / deviation]).astype(np.float32),
+        np.vstack([factors.up, np.full(len(bias), deviation)]).astype(np.float32),
+        (factors.bias + offset).astype(np.float32),
+    )
+
+
 def some_rows(features: Rows, most: int) -> Iterator[np.ndarray]:
     """Blocks float32 [b, D] of at most so many photographs, evenly spaced among all."""
     count = min(len(features), most)

@@ -23,7 +23,8 @@ photographs, take fewer steps than their epochs have."""
 _MIN_DEVIATION = 0.1
 """As in `training.head`: features that hardly vary are not blown up."""
 _MOST_TO_JUDGE = 1_000
-_ONE_IN = 10
+_ROUNDING = 1e-9
+"""Shares of photographs are no exact numbers: five of 500 are a hundredth."""
 
 
 def refit(
@@ -53,17 +54,12 @@ def refit(
             photographs so many, that it would take minutes.
         seed: of the order of the photographs.
         held_out: features of other photographs [m, D], which tell whether anything was gained: few
-            photographs of many classes can be learned by heart. None: every tenth of `features` is
-            kept back for that.
+            photographs of many classes can be learned by heart. None: `features` themselves.
     """
     keras = load_keras()
     mean, deviation = moments(features)
     deviation = np.maximum(deviation, _MIN_DEVIATION)
-    learned = np.arange(len(features))
-    if held_out is None:
-        held_out = features[learned[::_ONE_IN]]
-        learned = np.delete(learned, np.s_[::_ONE_IN]) if len(learned) > 1 else learned
-    steps = _steps(factors, len(learned), epochs)
+    steps = _steps(factors, len(features), epochs)
     network = keras.Sequential(
         [
             keras.Input(mean.shape),
@@ -78,14 +74,15 @@ def refit(
         keras.losses.CategoricalCrossentropy(from_logits=True),
         jit_compile=False,  # XLA takes seconds to begin and gains nothing on a CPU
     )
-    batches = _batches(learned, steps, seed)
+    batches = _batches(len(features), steps, seed)
     for rows in track(batches, steps, "refit of the factors", "steps", closing=False):
         values = features[rows]
         network.train_on_batch((values - mean) / deviation, _probabilities(values @ kernel + bias))
     down, up, offset = network.get_weights()
     down /= deviation[:, None]
     found = Factors(down, up, offset - (mean @ down) @ up)
-    before, after = _divergences((factors, found), kernel, bias, held_out)
+    judges = features if held_out is None else held_out
+    before, after = _divergences((factors, found), kernel, bias, judges)
     return found if after < before else factors
 
 
@@ -135,7 +132,7 @@ def smallest_rank(
         factors = refit(start, kernel, bias, features, epochs=epochs, seed=seed, held_out=held_out)
         lost = _loss(factors, kernel, bias, held_out, truth)
         say(f"rank {ranks[middle]}: {100 * lost:.1f} points lost")
-        if lost <= max_loss:
+        if lost <= max_loss + _ROUNDING:
             found, high = factors, middle
         else:
             low = middle + 1
@@ -157,10 +154,10 @@ def _steps(factors: Factors, photographs: int, epochs: int) -> int:
     return min(wanted, max(1, round(_MOST_PRODUCTS / (products * batch))))
 
 
-def _batches(photographs: np.ndarray, steps: int, seed: int) -> Iterator[np.ndarray]:
-    """Some of the numbers int64 [n] at a time; each comes once before any comes again."""
+def _batches(photographs: int, steps: int, seed: int) -> Iterator[np.ndarray]:
+    """Some numbers of photographs at a time, int64 [b]; each comes once before any comes again."""
     rng = np.random.default_rng(seed)
-    batch = min(_BATCH, len(photographs))
+    batch = min(_BATCH, photographs)
     order = np.empty(0, np.int64)
     for _ in range(steps):
         if len(order) < batch:
