@@ -170,8 +170,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
 def _options(values: flags.FlagValues, names: list[str]) -> ExportOptions:
     rank = values.head_rank
     if rank is not None and rank != AUTO_RANK:
-        if not rank.isdecimal() or not int(rank):
-            raise UserError(f"--head_rank: {rank!r} is neither a whole number above 0 nor auto")
+        if not rank.isdecimal() or int(rank) < 2:
+            raise UserError(f"--head_rank: {rank!r} is neither a whole number above 1 nor auto")
         rank = int(rank)
     if values["max_loss"].present and rank != AUTO_RANK:
         raise UserError("--max_loss says nothing without --head_rank=auto")

@@ -166,7 +166,8 @@ def with_common_logit(
     share = _class_weights(kernel, bias, features)
     column = kernel @ share - factors.down @ (factors.up @ share)
     offset = float((bias - factors.bias) @ share)
-    deviation = float(np.sqrt(np.mean(np.square(moments(features)[1] * column)))) or 1.0
+    heights = np.concatenate([b @ column for b in some_rows(features, _MOST_FOR_SHARES)])
+    deviation = float(heights.std()) or 1.0
     return Factors(
         np.column_stack([factors.down, column / deviation]).astype(np.float32),
         np.vstack([factors.up, np.full(len(bias), deviation)]).astype(np.float32),

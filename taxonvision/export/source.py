@@ -10,7 +10,7 @@ import numpy as np
 
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.errors import UserError
-from taxonvision.export.factorise import factorise
+from taxonvision.export.factorise import factorise, with_common_logit
 from taxonvision.export.golden import GoldenFile, make_golden_files
 from taxonvision.export.graph import exported_network
 from taxonvision.export.head import ExportHead
@@ -178,11 +178,12 @@ def _in_factors(
             kernel, bias, features, validation.features, truth, options.max_loss, seed=options.seed
         )
     else:
-        rough = factorise(kernel, bias, features, int(options.head_rank))
+        rough = factorise(kernel, bias, features, int(options.head_rank) - 1)
         held_out = validation.features if len(validation) >= FEWEST else None
         factors = refit(rough, kernel, bias, features, seed=options.seed, held_out=held_out)
     if factors is None:
         return whole
+    factors = with_common_logit(factors, kernel, bias, features)
     return ExportHead(whole.taxon_ids, (factors.down, factors.up), factors.bias)
 
 

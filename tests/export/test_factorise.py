@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from taxonvision.errors import UserError
 from taxonvision.export import refit_factors
-from taxonvision.export.factorise import check_rank, factorise, most_rank, truncate
+from taxonvision.export.factorise import (
+    check_rank,
+    factorise,
+    most_rank,
+    truncate,
+    with_common_logit,
+)
 from taxonvision.export.refit_factors import refit, smallest_rank
 
 
@@ -200,3 +206,20 @@ def test_a_search_wants_photographs_to_judge_by(of_rank_four):
     kernel, bias, train, *_ = of_rank_four
     with pytest.raises(UserError, match="validation"):
         smallest_rank(kernel, bias, train, train[:0], None, 0.01, seed=0)
+
+
+def test_how_high_all_logits_are_survives_being_left_out():
+    rng = np.random.default_rng(5)
+    features = rng.normal(1, 1, (400, 12)).astype(np.float32)
+    kernel = rng.normal(size=(12, 30)).astype(np.float32) + rng.normal(size=(12, 1)) * 3
+    bias = rng.normal(size=30).astype(np.float32)
+    factors = factorise(kernel, bias, features, 6)
+    found = with_common_logit(factors, kernel, bias, features)
+    assert found.rank == 7
+    share = softmax(features @ kernel + bias, axis=1).sum(axis=0) + 1
+    share /= share.sum()
+    expected = (features @ kernel + bias) @ share
+    assert np.abs(factors.logits(features) @ share - expected).max() > 1
+    np.testing.assert_allclose(found.logits(features) @ share, expected, rtol=1e-3, atol=1e-3)
+    same = softmax(factors.logits(features), axis=1)
+    np.testing.assert_allclose(softmax(found.logits(features), axis=1), same, atol=1e-5)
