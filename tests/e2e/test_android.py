@@ -251,8 +251,8 @@ def _random_case(small_bundle: Path, case: Path, rng: np.random.Generator) -> Pa
         scores = rng.normal(0, 5, scores.shape).astype("<f4")
     elif tied:  # 64ths that are all kept and add up to 1: no rounding decides between equals
         scores[:8] = rng.multinomial(64, np.full(classes, 1 / classes), 8) / 64
-    scores[8] = np.eye(classes)[int(rng.integers(classes))]
     if not logits:
+        scores[8] = np.eye(classes)[int(rng.integers(classes))]
         scores[9:] *= rng.random((11, 1))  # the rest is the probability of nothing known
     scores.tofile(case / "scores.f32")
     _edit(bundle, edit)
@@ -263,7 +263,7 @@ def _odd_photographs(folder: Path) -> list[Path]:
     """Each EXIF orientation as PNG and JPEG; transparent, wide, small, noisy, with a palette."""
     rng = np.random.default_rng(3)
     coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-    picture = coarse.resize((78, 45), Image.Resampling.BICUBIC)
+    picture = coarse.resize((77, 45), Image.Resampling.BICUBIC)
     paths = []
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -272,7 +272,7 @@ def _odd_photographs(folder: Path) -> list[Path]:
             paths.append(folder / f"turned{orientation}.{suffix}")
             picture.save(paths[-1], exif=exif, quality=92)
     clear = picture.copy()
-    clear.putalpha(Image.fromarray(rng.integers(0, 256, (45, 78), dtype=np.uint8)))
+    clear.putalpha(Image.fromarray(rng.integers(0, 256, (45, 77), dtype=np.uint8)))
     others = {
         "clear": clear,
         "wide": picture.resize((200, 9)),
