@@ -46,6 +46,7 @@ def write_small_model(
     catalog: Catalog,
     photos: Photos,
     history: Sequence[Mapping[str, Any]] = (),
+    temperature: float = 1.0,
 ) -> None:
     """Write a model of the backbone and a head that was trained on the photographs."""
     from taxonvision.models.classifier import assemble
@@ -53,7 +54,7 @@ def write_small_model(
     with replacing(out) as partial:
         write_model(
             partial,
-            assemble(backbone, kernel, bias),
+            assemble(backbone, kernel, bias, temperature=temperature),
             name=name,
             recipe=Recipe("train"),
             contract=CONTRACT,
@@ -65,6 +66,7 @@ def write_small_model(
                 "backbone": {"name": "tiny", "pretrained": False},
                 "catalog": catalog.fingerprint,
                 "metrics": {},
+                "calibration": {"temperature": temperature, "photographs": 30},
             },
             trained_on=TrainedOn.of(
                 np.array([catalog.classes[number].taxon_id for number in photos.class_ids]),

@@ -3,22 +3,28 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
+from small_models import write_small_model
 
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.errors import AlreadyDone, GateRefusedError, UserError
 from taxonvision.export import recipes
 from taxonvision.export.export import export
+from taxonvision.export.inat_rules import check_inat
 from taxonvision.export.options import ExportOptions
+from taxonvision.export.region import Region
 from taxonvision.models.directory import open_model
 from taxonvision.photograph import read_upright
 from taxonvision.runtime.bundle import open_bundle
 from taxonvision.runtime.device_files import device_file
+from taxonvision.runtime.tflite import TFLiteModel
+from taxonvision.runtime.verify import verify
 from taxonvision.storage import Recipe
 from taxonvision.tables import read_csv
 
@@ -75,12 +81,12 @@ def test_a_turned_golden_jpeg_shows_the_same_picture_as_its_png(small_bundle):
         assert np.abs(png - jpeg).mean() < np.abs(png - jpeg[::-1, ::-1]).mean()
 
 
-def export_small(small_model, small_catalog, out, **options):
+def export_small(small_model, small_catalog, out, region=None, **options):
     names = options.pop("quantize", ["float32"])
     return export(
         open_model(small_model),
         open_catalog(small_catalog),
-        None,
+        region,
         ExportOptions(names, **options),
         out,
         {name: Recipe("export", {"quantize": name, **options}) for name in names},
@@ -141,3 +147,92 @@ def test_without_licensed_photographs_synthetic_ones_fill_up(small_model, photo_
     assert len(golden) == 8
     assert {entry["license"] for entry in golden} == {"CC0-1.0"}
     assert {entry["attribution"] for entry in golden} == {"synthetic picture by taxonvision"}
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), np.uint8)
+
+
+def test_a_regional_bundle_gives_the_same_order(small_model, small_catalog, small_bundle, tmp_path):
+    region = Region((3, 5, 6), 4, (47.3, 11.4, 50.0))
+    out = export_small(small_model, small_catalog, tmp_path / "bundle", region, quantize=["int8"])[
+        0
+    ]
+    assert manifest_of(out)["region"] == {"taxa": 3, "of": 4, "within": [47.3, 11.4, 50.0]}
+    assert not (out / "names/de.json").read_text().count("Kleiner Fuchs")
+    whole, cut = (open_bundle(bundle).recognizer() for bundle in (small_bundle, out))
+    kept = [at for at, taxon_id in enumerate(whole.class_taxon_ids) if taxon_id != 4]
+    assert cut.class_taxon_ids == tuple(whole.class_taxon_ids[at] for at in kept)
+    assert verify(out) == []
+    before, after = whole.score(NOISE)[:, kept], cut.score(NOISE)
+    assert (np.argsort(-before, axis=1) == np.argsort(-after, axis=1)).all()
+    shares = before / before.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(after, shares, rtol=1e-4, atol=1e-6)
+
+
+def test_logits_are_read_as_probabilities(small_model, small_catalog, tmp_path):
+    options = {"head_rank": 3, "output_type": "logits"}
+    out = export_small(small_model, small_catalog, tmp_path / "logits", **options)[0]
+    manifest = manifest_of(out)
+    assert (manifest["head"]["rank"], manifest["output"]["kind"]) == (3, "logits")
+    bundle = open_bundle(out)
+    plain = export_small(small_model, small_catalog, tmp_path / "plain", head_rank=3)[0]
+    found = bundle.recognizer().score(NOISE)
+    np.testing.assert_allclose(found, open_bundle(plain).recognizer().score(NOISE), atol=1e-5)
+    assert TFLiteModel(bundle.read("model.tflite"), "logits").run(NOISE).min() < 0
+    assert verify(out) == []
+
+
+def test_what_the_apps_of_inaturalist_read(small_model, small_catalog, tmp_path):
+    options = {"profile": "inat", "quantize": ["int8"]}
+    out = export_small(small_model, small_catalog, tmp_path / "bundle", **options)[0]
+    manifest = manifest_of(out)
+    assert manifest["input"]["shape"] == [1, 299, 299, 3]
+    assert manifest["input"]["dtype"] == manifest["output"]["dtype"] == "float32"
+    assert sorted(path.name for path in (out / "inat").iterdir()) == [
+        "commonNames.tar.gz", "taxonomy.csv", "taxonomy.json",
+    ]  # fmt: skip
+    model = TFLiteModel((out / "model.tflite").read_bytes(), "model.tflite")
+    pixels = np.full((1, 299, 299, 3), 90, np.uint8)
+    assert check_inat(out / "inat", model, pixels) == []
+    assert verify(out) == []
+
+
+def test_a_model_that_reads_more_than_the_apps_hand_over(small_model, small_catalog, tmp_path):
+    model = open_model(small_model)
+    larger = {**model.manifest, "contract": {"size": 384, "crop_ratio": 1.0}}
+    options = ExportOptions(["float32"], profile="inat")
+    with pytest.raises(UserError, match=r"384 pixels and cannot run at 299.*--image_size=299"):
+        export(
+            replace(model, manifest=larger), open_catalog(small_catalog), None, options,
+            tmp_path / "bundle", {"float32": Recipe("export")},
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"profile": "inat", "input_type": "uint8"}, {"profile": "mediapipe", "output_type": "logits"}],
+)
+def test_what_a_profile_cannot_have(options):
+    with pytest.raises(UserError, match="needs --"):
+        ExportOptions(["int8"], **options)
+
+
+def test_a_temperature_is_in_the_graph(small_model, small_catalog, tmp_path):
+    from taxonvision.models.parts import parts_of
+
+    model = open_model(small_model)
+    backbone, kernel, bias = parts_of(model)
+    catalog = open_catalog(small_catalog)
+    write_small_model(
+        tmp_path / "warm", "warm", backbone.model, kernel, bias, catalog, catalog.photos("train"),
+        temperature=2.0,
+    )  # fmt: skip
+    out = export_small(tmp_path / "warm", small_catalog, tmp_path / "bundle")[0]
+    assert manifest_of(out)["calibration"] == {"temperature": 2.0, "photographs": 30}
+    logits = np.log(model.recognizer().score(NOISE))
+    powers = np.exp(logits / 2)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        open_bundle(out).recognizer().score(NOISE), expected, rtol=1e-3, atol=1e-6
+    )
