@@ -7,7 +7,7 @@ more of them after, and before on at least 5 points more than by a plain truncat
     python benchmarks/head_rank.py --data=FOLDER [--rank=256 --workdir=DIR --taxa=60000]
 
 FOLDER holds images/ and labels.csv (file, class, split). The factors are made with its training
-photographs and with synthetic ones of half the species; photographs of its split `val` and of a
+photographs and with synthetic ones of half the species; photographs of its split `valid` and of a
 sixth of the species tell whether the refit gained; its test photographs and the synthetic ones of
 the other species are judged. At the end seconds and memory of a random head of `--taxa` classes,
 which fall into genera, on the same features; 0 leaves it out.
@@ -102,13 +102,13 @@ def _features(work: Path) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]
 
     real = {
         split: of([data / "images" / row["file"] for row in rows if row["split"] == split])
-        for split in ("train", "val", "test")
+        for split in ("train", "valid", "test")
     }
     parts = synthetic[:half], synthetic[half:third], synthetic[third:]
     learned, held_out, others = (of(list(chain(*part))) for part in parts)
     return (
         np.concatenate([real["train"], learned]),
-        np.concatenate([real["val"], held_out]),
+        np.concatenate([real["valid"], held_out]),
         {"test": real["test"], "synthetic": others},
     )
 

@@ -88,7 +88,8 @@ def int8(graph: bytes, calibration: np.ndarray, input_type: str) -> bytes:
         *((".*", operation) for operation in in_float),
     ]:
         recipe.add_quantization_config(scope, operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
-    recipe.add_dynamic_config(".*", TFLOperationName.FULLY_CONNECTED, 8)
+    for scope in (".*", f"{_LAST}.*"):  # the head, also where its logits are the output
+        recipe.add_dynamic_config(scope, TFLOperationName.FULLY_CONNECTED, 8)
     return _quantize(graph, recipe, calibration)
 
 
