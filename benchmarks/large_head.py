@@ -8,7 +8,8 @@ in the mean over photographs; no two of the ten best scores of a photograph are 
 
 The tree is that of `synth --metadata_only`, the photographs are those of 24 of its species. Their
 rows of the head are trained; those of the other taxa are drawn: what those of a genus and a family
-have in common, and spread over the directions of the features as trained rows are. The peer is the float32 export of the same factors.
+have in common, and spread over the directions of the features as trained rows are. The peer is the
+float32 export of the same factors.
 """
 
 from __future__ import annotations
