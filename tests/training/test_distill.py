@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tiny_train  # noqa: F401 - brings the backbone
 from tiny_fit import Killed
-from two_workers import run_workers
 
 from taxonvision.cli.main import main
 from taxonvision.features.store import FeatureStore
 from taxonvision.models.directory import open_model
 from taxonvision.training import loop
 
-TINY_TRAIN = Path(__file__).parent / "tiny_train.py"
 STEPS = 6
 
 
@@ -88,18 +85,3 @@ def test_a_killed_student_ends_as_an_undisturbed_one(command, tmp_path, monkeypa
     assert f"\ngoing on from step 4 of {STEPS}\n" in told
     whole, resumed = (open_model(tmp_path / name) for name in ("whole", "student"))
     assert whole.fingerprint == resumed.fingerprint
-
-
-@pytest.mark.slow
-def test_two_workers_learn_what_one_does(command, small_catalog, small_model, tmp_path):
-    """What the teacher says is shared out as the photographs are."""
-    how = ["--augment=none", "--optimizer=sgd", "--learning_rate=3"]
-    assert command(*how) == 0
-    out = tmp_path / "two" / "student"
-    flags = [*flags_of(small_catalog, small_model, out), "--strategy=multiworker"]
-    more = [*how, f"--cache={tmp_path / 'two' / 'cache'}"]
-    first, second = run_workers([TINY_TRAIN, "distill", *flags, *more], 2, seconds=180)
-    assert (first.returncode, second.returncode) == (0, 0), first.stderr
-    models = [open_model(each).load().get_weights() for each in (tmp_path / "student", out)]
-    for one, two in zip(*models, strict=True):
-        np.testing.assert_allclose(two, one, atol=1e-5)
