@@ -63,11 +63,9 @@ def check_rank(rank: int, dimension: int, classes: int) -> None:
     if 1 <= rank <= most:
         return
     head = f"a head of {dimension:,} features and {classes:,} classes"
-    if not most:
+    if most < 2:  # `with_common_logit` takes one
         raise UserError(f"{head} is too small to be factorised: leave --head_rank out")
-    raise UserError(
-        f"--head_rank={rank} does not make {head} smaller: give a rank from 1 to {most}"
-    )
+    raise UserError(f"--head_rank={rank} does not make {head} smaller: give at most {most}")
 
 
 def factorise(kernel: np.ndarray, bias: np.ndarray, features: Rows, rank: int) -> Factors:

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from taxonvision.errors import UserError
-from taxonvision.export.factorise import Factors, factorise, most_rank, some_rows, truncate
+from taxonvision.export.factorise import (
+    Factors,
+    check_rank,
+    factorise,
+    most_rank,
+    some_rows,
+    truncate,
+    with_common_logit,
+)
 from taxonvision.features.rows import Rows, moments
 from taxonvision.models.engine import load_keras
 from taxonvision.progress import say, track
@@ -113,8 +121,8 @@ def smallest_rank(
         seed: of each refit.
 
     Returns:
-        The factors, refitted, or None, and a line that says so, where no rank that makes the head
-        smaller is good enough.
+        The factors, refitted and with the column of `with_common_logit`, which is one of the rank;
+        or None, and a line that says so, where no rank that makes the head smaller is good enough.
 
     Raises:
         UserError: the head is too small to be factorised, or there are no photographs.
@@ -123,12 +131,13 @@ def smallest_rank(
         raise UserError("--head_rank=auto is judged by validation photographs, and there are none")
     most = most_rank(*kernel.shape)
     ranks = [rank for rank in LADDER if rank <= most]
-    # Too small for the ladder: what `factorise` raises tells so.
-    whole = factorise(kernel, bias, features, ranks[-1] if ranks else most)
+    check_rank(ranks[-1] if ranks else most, *kernel.shape)
     found, low, high = None, 0, len(ranks)
+    if ranks:
+        whole = factorise(kernel, bias, features, ranks[-1] - 1)
     while low < high:
         middle = (low + high) // 2
-        start = truncate(whole, ranks[middle], features)
+        start = truncate(whole, ranks[middle] - 1, features)
         factors = refit(start, kernel, bias, features, epochs=epochs, seed=seed, held_out=held_out)
         lost = _loss(factors, kernel, bias, held_out, truth)
         say(f"rank {ranks[middle]}: {100 * lost:.1f} points lost")
@@ -141,7 +150,8 @@ def smallest_rank(
             f"no rank below {most + 1} loses at most {100 * max_loss:g} points: "
             "the head stays as it is"
         )
-    return found
+        return None
+    return with_common_logit(found, kernel, bias, features)
 
 
 def _steps(factors: Factors, photographs: int, epochs: int) -> int:

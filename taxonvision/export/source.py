@@ -10,7 +10,7 @@ import numpy as np
 
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.errors import UserError
-from taxonvision.export.factorise import factorise, with_common_logit
+from taxonvision.export.factorise import check_rank, factorise, with_common_logit
 from taxonvision.export.golden import GoldenFile, make_golden_files
 from taxonvision.export.graph import exported_network
 from taxonvision.export.head import ExportHead
@@ -87,13 +87,16 @@ def open_source(
     active = active_ids(model.classes)
     taxon_ids = tuple(model.classes[number].taxon_id for number in active)
     whole = ExportHead(taxon_ids, (kernel[:, active],), bias[active])
-    positions = list(range(len(taxon_ids))) if region is None else region.positions(taxon_ids)
+    if region is not None:
+        whole = whole.cut(region.positions(taxon_ids))
+    if isinstance(options.head_rank, int):
+        check_rank(options.head_rank, len(kernel), len(whole.bias))
     store = FeatureStore(options.cache, trained, model.contract)
-    kept = [taxon_ids[at] for at in positions]
-    validation = draw(catalog, "val", kept, options.validation_photographs, options.seed, store)
-    truth = np.array(positions, np.int64)[validation.truth]
-    in_factors = _in_factors(whole, catalog, options, store, validation, truth)
-    full, head = (each.cut(positions).tempered(model.temperature) for each in (whole, in_factors))
+    validation = draw(
+        catalog, "val", whole.taxon_ids, options.validation_photographs, options.seed, store
+    )
+    in_factors = _in_factors(whole, catalog, options, store, validation)
+    full, head = (each.tempered(model.temperature) for each in (whole, in_factors))
     known = None if region or options.negatives else of_the_model(model)
     scenes = None
     if known is not None:
@@ -153,14 +156,15 @@ def _in_factors(
     options: ExportOptions,
     store: FeatureStore,
     validation: Drawn,
-    truth: np.ndarray,
 ) -> ExportHead:
-    """The head of all taxa in two factors, where that is asked for.
-
-    `truth` int64 [n] are the right outputs of the validation photographs among all.
-    """
+    """The head in two factors, where that is asked for; UserError where it cannot be had."""
     if options.head_rank is None:
         return whole
+    if options.head_rank == AUTO_RANK and len(validation) < FEWEST:
+        raise UserError(
+            f"--head_rank=auto judges by {FEWEST} validation photographs or more, of which there "
+            f"are {len(validation)}: give a number, or more of them by --validation_photographs"
+        )
     learned = draw(catalog, "train", whole.taxon_ids, _FITTED_ON, options.seed, store)
     if not len(learned):
         raise UserError(
@@ -169,21 +173,22 @@ def _in_factors(
         )
     kernel, bias, features = whole.kernels[0], whole.bias, learned.features
     if options.head_rank == AUTO_RANK:
-        if len(validation) < FEWEST:
-            raise UserError(
-                f"--head_rank=auto judges by validation photographs, of which {catalog.folder} has "
-                f"{len(validation)}; give a number"
-            )
         factors = smallest_rank(
-            kernel, bias, features, validation.features, truth, options.max_loss, seed=options.seed
+            kernel,
+            bias,
+            features,
+            validation.features,
+            validation.truth,
+            options.max_loss,
+            seed=options.seed,
         )
     else:
         rough = factorise(kernel, bias, features, int(options.head_rank) - 1)
         held_out = validation.features if len(validation) >= FEWEST else None
         factors = refit(rough, kernel, bias, features, seed=options.seed, held_out=held_out)
+        factors = with_common_logit(factors, kernel, bias, features)
     if factors is None:
         return whole
-    factors = with_common_logit(factors, kernel, bias, features)
     return ExportHead(whole.taxon_ids, (factors.down, factors.up), factors.bias)
 
 

@@ -169,6 +169,21 @@ def test_a_regional_bundle_gives_the_same_order(small_model, small_catalog, smal
     np.testing.assert_allclose(after, shares, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("rank", "message"),
+    [
+        (3, r"16 features and 3 classes smaller: give at most 2"),
+        ("auto", r"20 validation .* are 3"),
+    ],
+)
+def test_the_head_of_a_region_is_what_factors_must_be_smaller_than(
+    small_model, small_catalog, tmp_path, rank, message
+):
+    region = Region((3, 5, 6), 4)
+    with pytest.raises(UserError, match=message):
+        export_small(small_model, small_catalog, tmp_path / "bundle", region, head_rank=rank)
+
+
 def test_logits_are_read_as_probabilities(small_model, small_catalog, tmp_path):
     options = {"head_rank": 3, "output_type": "logits"}
     out = export_small(small_model, small_catalog, tmp_path / "logits", **options)[0]
