@@ -6,15 +6,15 @@ quantisations, --out gets one bundle each: OUT/float32, OUT/int8.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
 
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.catalog.rights import LICENSES, parse_licenses
-from taxonvision.cli.fit_flags import NOT_IN_RECIPES, cache_of, define_cache
+from taxonvision.cli.fit_flags import NOT_IN_RECIPES, cache_of, define_cache, negatives_of
 from taxonvision.cli.values import define_seed, digest_of_table, optional_path, recipe_of
-from taxonvision.dataset.negatives import digest_of_scenes, scenes_in
 from taxonvision.errors import UserError
 from taxonvision.export.options import (
     AUTO_RANK,
@@ -111,7 +111,7 @@ def _define_photographs(values: flags.FlagValues) -> None:
         "negatives",
         None,
         "folder of photographs without organisms, which fit the score below which nothing is "
-        "known; by default the model's threshold, or else drawn scenes",
+        "known; by default the model's own threshold, for a region or without one drawn scenes",
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -148,12 +148,12 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         )
     model, out = open_model(Path(values.model)), Path(values.out)
     catalog = open_catalog(Path(values.catalog))
-    options = _options(values, names)
+    negatives, of_negatives = negatives_of(values)
+    options = _options(values, names, negatives)
     within = None if values.within is None else parse_within(values.within)
     region = region_of(model, catalog, optional_path(values.only_taxa), within)
-    recipes = {
-        name: _recipe(values, name, model.fingerprint, catalog.fingerprint) for name in names
-    }
+    made_of = {"model": model.fingerprint, "catalog": catalog.fingerprint, **of_negatives}
+    recipes = {name: _recipe(values, name, made_of) for name in names}
     load_keras()
     from taxonvision.export.export import export
 
@@ -167,7 +167,9 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     return 0
 
 
-def _options(values: flags.FlagValues, names: list[str]) -> ExportOptions:
+def _options(
+    values: flags.FlagValues, names: list[str], negatives: Sequence[Path]
+) -> ExportOptions:
     rank = values.head_rank
     if rank is not None and rank != AUTO_RANK:
         if not rank.isdecimal() or int(rank) < 2:
@@ -184,23 +186,21 @@ def _options(values: flags.FlagValues, names: list[str]) -> ExportOptions:
         profile=values.profile,
         head_rank=rank,
         max_loss=values.max_loss / 100,
-        negatives=optional_path(values.negatives),
+        negatives=negatives,
         calibration_photographs=values.calibration_photographs,
         validation_photographs=values.validation_photographs,
         seed=values.seed,
     )
 
 
-def _recipe(values: flags.FlagValues, name: str, model: str, catalog: str) -> Recipe:
+def _recipe(values: flags.FlagValues, name: str, made_of: Mapping[str, str]) -> Recipe:
     """How one bundle is made."""
-    negatives = optional_path(values.negatives)
-    made_of = {
-        "model": model,
-        "catalog": catalog,
+    inputs = {
+        **made_of,
         "quantize": name,
         # Only int8 is calibrated, so that the others stay valid when the number changes.
         "calibration_photographs": str(values.calibration_photographs) if name == "int8" else "",
         "only_taxa": digest_of_table(optional_path(values.only_taxa)),
-        "negatives": digest_of_scenes(negatives, scenes_in(negatives)) if negatives else "",
+        "licenses": ",".join(sorted(parse_licenses(values.licenses))),
     }
-    return recipe_of("export", values, made_of, leaving_out=NOT_IN_RECIPES)
+    return recipe_of("export", values, inputs, leaving_out=NOT_IN_RECIPES)

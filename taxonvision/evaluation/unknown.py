@@ -16,6 +16,8 @@ is right.
 """
 _KEPT = 0.95
 """Share of rightly named photographs that keep their name, at least."""
+FEWEST = 20
+"""Photographs that scores are fitted on, at least: one in 20 may lose its name."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ class ExportOptions:
         head_rank: None: the head as it is; a number: in two factors of that rank; `AUTO_RANK`: of
             the smallest that loses at most `max_loss`.
         max_loss: of top-1 on validation photographs, as a fraction of 1.
-        negatives: folder of photographs without organisms; None: drawn scenes, unless the model
-            knows its threshold.
+        negatives: photographs without organisms; none: drawn scenes, unless the model knows its
+            threshold and all its taxa stay.
         calibration_photographs: how many photographs of the split train give int8 its ranges.
         validation_photographs: how many of the split val judge the bundle at most.
         seed: draws photographs and scenes.
@@ -45,7 +45,7 @@ class ExportOptions:
     profile: str = PLAIN
     head_rank: int | str | None = None
     max_loss: float = 0.005
-    negatives: Path | None = None
+    negatives: Sequence[Path] = ()
     calibration_photographs: int = 100
     validation_photographs: int = 1000
     seed: int = 0

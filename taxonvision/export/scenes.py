@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from taxonvision.dataset.negatives import drawn_scenes, read_scenes, scenes_in
+from taxonvision.dataset.negatives import drawn_scenes, read_scenes
 from taxonvision.evaluation.calibration import log_sum_exp
-from taxonvision.evaluation.unknown import fit_unknown, unknown_logit_of
+from taxonvision.evaluation.unknown import FEWEST, fit_unknown, unknown_logit_of
 from taxonvision.export.head import ExportHead
 from taxonvision.export.judge import Named, Score
 from taxonvision.features.extract import FeatureExtractor
@@ -22,8 +22,6 @@ from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
 from taxonvision.text import several
 
-FEWEST = 20
-"""Rightly named photographs that a threshold is fitted on, at least."""
 _DRAWN = 100
 _MOST = 1000
 
@@ -49,11 +47,10 @@ class Threshold:
     record: Mapping[str, Any] | None = None
 
 
-def open_scenes(folder: Path | None, contract: Contract, seed: int) -> Scenes:
-    """Those of a folder, drawn by chance if there are many; None: synthetic ones."""
-    if folder is None:
+def open_scenes(files: Sequence[Path], contract: Contract, seed: int) -> Scenes:
+    """Those in files, drawn by chance if there are many; without files synthetic ones."""
+    if not files:
         return Scenes(drawn_scenes(contract, _DRAWN, seed), "synthetic")
-    files = scenes_in(folder)
     chosen = np.random.default_rng(seed).permutation(len(files))[:_MOST]
     batches = read_scenes([files[number] for number in chosen.tolist()], contract, _DRAWN)
     return Scenes(np.concatenate(list(batches)), "given")
@@ -113,6 +110,7 @@ def fit_threshold(scenes: Scenes, score: Score, this: Named, truth: np.ndarray) 
     right, empty = this.known[this.best == truth], score(scenes.pixels).sum(axis=1)
     found = fit_unknown(right, empty) if len(right) >= FEWEST else None
     if found is None:
+        say("warning: compressed, its scores no longer tell organisms from scenes without")
         return Threshold()
     say(
         f"scores that add up to less than {found.threshold:.3f} mean no organism that it knows: "

@@ -10,6 +10,7 @@ import numpy as np
 
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.errors import UserError
+from taxonvision.evaluation.unknown import FEWEST
 from taxonvision.export.factorise import check_rank, factorise, with_common_logit
 from taxonvision.export.golden import GoldenFile, make_golden_files
 from taxonvision.export.graph import exported_network
@@ -21,7 +22,6 @@ from taxonvision.export.photographs import Drawn, draw
 from taxonvision.export.refit_factors import refit, smallest_rank
 from taxonvision.export.region import Region
 from taxonvision.export.scenes import (
-    FEWEST,
     Scenes,
     Threshold,
     of_the_model,
@@ -33,8 +33,10 @@ from taxonvision.models.backbones import Backbone
 from taxonvision.models.directory import Model
 from taxonvision.models.parts import parts_of
 from taxonvision.models.resized import behind_a_resize
+from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
 from taxonvision.taxonomy.classes import active_ids
+from taxonvision.text import several
 
 _FITTED_ON = 10_000
 """Photographs that a factorised head is fitted on, at most."""
@@ -101,9 +103,19 @@ def open_source(
     scenes = None
     if known is not None:
         head = replace(head, unknown_logit=model.unknown_logit)
+    elif options.negatives and len(validation) < FEWEST:
+        raise UserError(
+            f"--negatives needs {FEWEST} validation photographs beside them, which show a taxon of "
+            f"the bundle; there are {len(validation)}"
+        )
     elif len(validation) >= FEWEST:
         scenes = open_scenes(options.negatives, contract, options.seed)
         head = with_unknown_logit(head, validation.features, validation.truth, scenes, backbone)
+    else:
+        say(
+            f"{several(len(validation), 'validation photograph')} are too few to tell organisms "
+            "from scenes without; the bundle will have a name for everything"
+        )
     full = replace(full, unknown_logit=head.unknown_logit)
     named = Named.of(full.probabilities(validation.features))
     score = _score(exported_network(backbone.model, head, PROBABILITIES))

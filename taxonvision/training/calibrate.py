@@ -23,7 +23,7 @@ from taxonvision.evaluation.calibration import (
     fit_temperature,
     log_sum_exp,
 )
-from taxonvision.evaluation.unknown import KNOWN, Unknown, fit_unknown, unknown_logit_of
+from taxonvision.evaluation.unknown import FEWEST, KNOWN, Unknown, fit_unknown, unknown_logit_of
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.features.rows import Rows
 from taxonvision.progress import say, track
@@ -33,8 +33,6 @@ from taxonvision.text import several
 from taxonvision.training.feeds import Features
 from taxonvision.training.head import Head
 
-FEWEST = 20
-"""With fewer validation photographs nothing is fitted: one in 20 may lose its name."""
 _MOST, _MOST_LOGITS = 5000, 1 << 27
 """Photographs and logits that a temperature is fitted on: 512 MB."""
 _AT_ONCE = 1 << 22
@@ -143,6 +141,8 @@ def calibrate(
     active = np.array(active_ids(classes))
     numbers = drawn(len(held_out), len(active), seed)
     if not len(numbers):
+        if scenes is not None:
+            say(f"warning: {_too_few(len(held_out), '')}")
         return _kept(before or Calibrated())
     column = np.full(len(classes), -1)
     column[active] = np.arange(len(active))
@@ -182,10 +182,7 @@ def _kept(before: Calibrated) -> Calibrated:
 def _unknown(named: np.ndarray, scenes: np.ndarray) -> dict[str, Any] | None:
     """What `model.json` says of the logit that tells the two apart, energies [n] and [m]."""
     if len(named) < FEWEST:
-        say(
-            f"warning: {several(len(named), 'validation photograph')} named rightly are too few to "
-            "tell organisms from scenes without; the model will have a name for everything"
-        )
+        say(f"warning: {_too_few(len(named), ' named rightly')}")
         return None
     found = fit_unknown(named, scenes)
     if found is None:
@@ -195,6 +192,13 @@ def _unknown(named: np.ndarray, scenes: np.ndarray) -> dict[str, Any] | None:
     value = found.as_json()
     logit = unknown_logit_of(value.pop("threshold"))
     return {"logit": logit, "threshold": KNOWN, "negatives": "given", **value}
+
+
+def _too_few(photographs: int, named: str) -> str:
+    return (
+        f"{several(photographs, 'validation photograph')}{named} are too few to tell organisms "
+        "from scenes without; the model will have a name for everything"
+    )
 
 
 def _in_words(found: Unknown) -> str:

@@ -224,6 +224,11 @@ def test_a_model_that_reads_more_than_the_apps_hand_over(small_model, small_cata
     assert list(tmp_path.iterdir()) == []
 
 
+def test_scenes_want_validation_photographs_beside_them(small_model, small_catalog, tmp_path):
+    with pytest.raises(UserError, match=r"--negatives needs 20 validation .* there are 4"):
+        export_small(small_model, small_catalog, tmp_path / "b", negatives=[tmp_path / "empty.png"])
+
+
 @pytest.mark.parametrize(
     "options",
     [{"profile": "inat", "input_type": "uint8"}, {"profile": "mediapipe", "output_type": "logits"}],

@@ -96,6 +96,8 @@ def test_few_validation_photographs_and_nothing_is_fitted(capsys):
     head, held_out = photographs(19)
     assert calibrate(head, classes_of(), held_out, None, 0) == Calibrated()
     assert capsys.readouterr().err == ""
+    assert calibrate(head, classes_of(), held_out, held_out.values, 0) == Calibrated()
+    assert "19 validation photographs are too few" in capsys.readouterr().err
 
 
 def test_few_named_rightly_and_no_threshold(capsys):
