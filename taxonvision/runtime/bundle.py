@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ _LARGE_LOGIT = 1e9
 _TFLITE = b"TFL3"  # after four bytes
 _OUTPUT_KINDS = ("probabilities", "logits")
 _MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
+# What readers in every language take for the same number; Python's own take " 1_0 " too.
+_WHOLE = re.compile("0|-?[1-9][0-9]*")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -265,7 +269,7 @@ def _language(code: Any) -> str:
 
 def _whole(value: Any) -> int:
     """A whole number of 64 bits, or its digits."""
-    number = int(value) if isinstance(value, str) else value
+    number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
     if type(number) is not int or abs(number) > _MAX_WHOLE:
         raise ValueError(f"{value!r} is no whole number of 64 bits")
     return number
@@ -281,7 +285,8 @@ def _fraction(value: Any) -> float:
 
 def _read_json(content: bytes, source: str) -> Any:
     try:
-        value = json.loads(content, object_pairs_hook=_without_twins)
+        # As text: of bytes, Python would take UTF-16 too, which is not what other readers expect.
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=_without_twins)
         # Python reads more than JSON: NaN and halves of surrogate pairs, which cannot be printed.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
@@ -337,14 +342,16 @@ def _taxon(row: Mapping[str, str]) -> tuple[Taxon, int | None]:
     if None in row or None in row.values():  # where DictReader puts cells too many and too few
         raise ValueError(f"a row has not as many cells as the header: {list(cells.values())}")
     parent, output = cells["parent_taxon_id"], cells["leaf_class_id"]
-    name, level = cells["name"].strip(), float(cells["rank_level"])
-    if len(name.splitlines()) != 1 or not math.isfinite(level):
-        raise ValueError(f"a row lacks a name of one line or a rank_level: {list(cells.values())}")
+    name, level = cells["name"].strip(), cells["rank_level"]
+    if len(name.splitlines()) != 1 or len(cells["rank"].splitlines()) > 1:
+        raise ValueError(f"a row lacks a name of one line, or a rank: {list(cells.values())}")
+    if not _NUMBER.fullmatch(level) or not math.isfinite(float(level)):
+        raise ValueError(f"a row lacks a rank_level: {list(cells.values())}")
     taxon = Taxon(
         taxon_id=_whole(cells["taxon_id"]),
         parent_taxon_id=_whole(parent) if parent else None,
         rank=cells["rank"],
         name=name,
-        rank_level=level,
+        rank_level=float(level),
     )
     return taxon, _whole(output) if output else None

@@ -293,6 +293,14 @@ def test_garbled_names_are_one_sentence(bundle, text, sentence):
     is_refused(bundle, rf"names/en\.json.*{sentence}")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("file", ["bundle.json", "names/en.json"])
+def test_json_is_utf_8_as_other_readers_expect(bundle, file, encoding):
+    (bundle / file).write_text((bundle / file).read_text(encoding="utf-8"), encoding=encoding)
+    seal(bundle)
+    is_refused(bundle, rf"{file} is no JSON")
+
+
 def test_json_a_mile_deep_is_refused(bundle):
     (bundle / "bundle.json").write_text(DEEP)
     seal(bundle)
@@ -310,6 +318,11 @@ def test_json_a_mile_deep_is_refused(bundle):
         ("9223372036854775808,9,10,species,,Pieris", "64 bits"),
         ("2,9,nan,species,,Pieris", "rank_level"),
         ("2,9,ten,species,,Pieris", "ten"),
+        ("2,9,1_0,species,,Pieris", "rank_level"),
+        ('2,9,10,"spe\ncies",,Pieris', "a rank"),
+        ("2, 9,10,species,,Pieris", "' 9' is no whole number"),
+        ("2,09,10,species,,Pieris", "'09' is no whole number"),
+        ("2,\u0669,10,species,,Pieris", "is no whole number"),
         ("2,9,10,species,3,Pieris", "do not count"),
         ('2,9,10,species,,"Pieris', "unexpected end of data"),
     ],
