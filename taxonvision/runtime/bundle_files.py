@@ -44,6 +44,7 @@ _CHUNK = 2**18
 _MAX_SIP = 2 * _MIB  # a zip's table of contents: 46 bytes and a name for each file
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others decompress without a limit
 _ENCRYPTED = 0x41
+_OpenFile = Callable[[str], IO[bytes]]
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,15 @@ class BundleFiles:
 
     def damages(self) -> Iterator[str]:
         """A sentence for each file that is missing or differs from SHA256SUMS; reads them all."""
-        for name in self.sums:
-            if name not in self.sizes:
-                yield f"{name} is listed in {CHECKSUMS} and is not there"
-                continue
-            try:
-                self._read(name, None)
-            except UserError as error:
-                yield str(error).removeprefix(f"{self.place}: ")
+        with _in_one_sentence(str(self.place)), _opener(self.place) as open_file:
+            for name in self.sums:
+                if name not in self.sizes:
+                    yield f"{name} is listed in {CHECKSUMS} and is not there"
+                    continue
+                try:
+                    self._read(name, open_file, None)
+                except UserError as error:
+                    yield str(error).removeprefix(f"{self.place}: ")
 
     def unlisted(self) -> list[str]:
         """Names of the files that SHA256SUMS does not vouch for."""
@@ -86,15 +88,17 @@ class BundleFiles:
         if name not in self.sums:
             raise UserError(f"{self.place}: {name!r} is not listed in {CHECKSUMS}")
         content = io.BytesIO()
-        self._read(name, content)
+        with _in_one_sentence(_unreadable(self.place, name)), _opener(self.place) as open_file:
+            self._read(name, open_file, content)
         return content.getvalue()
 
-    def _read(self, name: str, into: io.BytesIO | None) -> None:
+    def _read(self, name: str, open_file: _OpenFile, into: io.BytesIO | None) -> None:
         digest = hashlib.sha256()
-        for chunk in _chunks(self.place, name, self.sizes.get(name, 0)):
-            digest.update(chunk)
-            if into is not None:
-                into.write(chunk)
+        with _in_one_sentence(_unreadable(self.place, name)), open_file(name) as file:
+            for chunk in _chunks(file, self.sizes.get(name, 0)):
+                digest.update(chunk)
+                if into is not None:
+                    into.write(chunk)
         if digest.hexdigest() != self.sums[name]:
             raise UserError(f"{self.place}: {name} is damaged: it differs from {CHECKSUMS}")
 
@@ -123,7 +127,12 @@ def list_files(place: Path) -> BundleFiles:
         raise UserError(f"{place} is refused: it holds more than 2 GiB")
     if CHECKSUMS not in sizes:
         raise UserError(f"{place}: {CHECKSUMS} cannot be read: there is none")
-    checksums = b"".join(_chunks(place, CHECKSUMS, sizes.pop(CHECKSUMS)))
+    with (
+        _in_one_sentence(_unreadable(place, CHECKSUMS)),
+        _opener(place) as open_file,
+        open_file(CHECKSUMS) as file,
+    ):
+        checksums = b"".join(_chunks(file, sizes.pop(CHECKSUMS)))
     return BundleFiles(place, sizes, _sums(place, checksums), hashlib.sha256(checksums).hexdigest())
 
 
@@ -224,27 +233,36 @@ def _sums(place: Path, checksums: bytes) -> dict[str, str]:
     return sums
 
 
-def _chunks(place: Path, name: str, size: int) -> Iterator[bytes]:
-    """The bytes of a file, at most `size`; UserError for what goes wrong."""
-    with _in_one_sentence(f"{place}: {name} cannot be read"), _opened(place, name) as file:
-        left = size
-        while chunk := file.read(_CHUNK):
-            left -= len(chunk)
-            if left < 0:
-                raise ValueError("it grew while it was read")
-            yield chunk
+def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """The bytes of a file, at most `size`; ValueError for more."""
+    left = size
+    while chunk := file.read(_CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            raise ValueError("it grew while it was read")
+        yield chunk
 
 
 @contextlib.contextmanager
-def _opened(place: Path, name: str) -> Iterator[IO[bytes]]:
+def _opener(place: Path) -> Iterator[_OpenFile]:
+    """Opens files by their names, however many; a zip's table of contents is read once."""
     if place.is_file():
-        with _archive(place) as archive, archive.open(name) as packed:
-            yield packed
+        with _archive(place) as archive:
+            yield archive.open
         return
-    with open(place / name, "rb", opener=at_once) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("no regular file")
-        yield file
+    yield lambda name: _open_regular(place / name)
+
+
+def _open_regular(path: Path) -> IO[bytes]:
+    file = open(path, "rb", opener=at_once)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ValueError("no regular file")
+    return file
+
+
+def _unreadable(place: Path, name: str) -> str:
+    return f"{place}: {name} cannot be read"
 
 
 @contextlib.contextmanager

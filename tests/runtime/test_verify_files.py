@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
+import zipfile
 
 import pytest
 from damaged_bundles import as_folder, as_zip, damaged, read_files, sealed
@@ -53,6 +54,21 @@ def test_what_a_zip_declares_is_all_that_is_unpacked(files, tmp_path):
     assert len(findings) == 1
     assert findings[0].startswith("more ")
     assert peak < 2**23
+
+
+def test_the_table_of_a_zip_is_not_read_again_for_each_file(files, tmp_path, monkeypatch):
+    more = {f"more/{number}": b"" for number in range(500)}
+    place = as_zip(sealed(files | more), tmp_path)
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, *arguments, **options):
+            opened.append(1)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    assert list(list_files(place).damages()) == []
+    assert len(opened) < 5
 
 
 @pytest.mark.parametrize(
