@@ -35,6 +35,7 @@ class TFLiteModel:
         if len(content) > _MAX_MODEL_BYTES:
             raise UserError(f"{source} is larger than 2 GiB and no TFLite model")
         self.threads = threads or cores()
+        self._source = source
         self._interpreter = _interpreter(content, source, self.threads)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
@@ -64,7 +65,10 @@ class TFLiteModel:
         return name, list(tensors["inputs"])
 
     def run(self, photographs: np.ndarray) -> np.ndarray:
-        """Pixels 0–255 [N, S, S, 3], uint8, to the output float32 [N, C]."""
+        """Pixels 0–255 [N, S, S, 3], uint8, to the output float32 [N, C].
+
+        UserError for a model that cannot be run, or answers what is no number.
+        """
         batch = self.input.shape[0]
         rows = np.empty((len(photographs), self.output.shape[-1]), np.float32)
         for start in range(0, len(photographs), batch):
@@ -73,9 +77,14 @@ class TFLiteModel:
             if missing:
                 chunk = np.concatenate([chunk, np.zeros((missing, *chunk.shape[1:]), chunk.dtype)])
             self._interpreter.set_tensor(self._input_index, chunk)
-            self._interpreter.invoke()
+            try:
+                self._interpreter.invoke()
+            except (ValueError, RuntimeError) as error:
+                raise UserError(f"{self._source} cannot be run: {reason_of(error, 200)}") from None
             output = self._interpreter.get_tensor(self._output_index)
             rows[start : start + batch] = output[: batch - missing]
+        if not np.isfinite(rows).all():
+            raise UserError(f"{self._source} answers what is no number; it is of no use")
         return rows
 
 

@@ -34,6 +34,33 @@ def test_any_number_of_photographs_is_scored_as_keras_does(graph, batch, kind):
     assert runner.run(photographs[:0]).shape == (0, 5)
 
 
+def test_an_answer_that_is_no_number_is_refused():
+    from taxonvision.models.engine import load_keras
+
+    keras = load_keras()
+    from taxonvision.models.tflite import to_tflite
+
+    inputs = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    content = to_tflite(keras.Model(inputs, keras.ops.log(pooled - 1)), 1)
+    runner = TFLiteModel(content, "odd.tflite")
+    assert runner.run(np.full((1, 8, 8, 3), 2, np.uint8)).tolist() == [[0, 0, 0]]
+    with pytest.raises(UserError, match=r"odd\.tflite answers what is no number"):
+        runner.run(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_a_model_that_fails_as_it_runs_is_refused(graph, monkeypatch):
+    _, content = graph(1)
+    runner = TFLiteModel(content, "odd.tflite")
+
+    def invoke():
+        raise RuntimeError("gather index out of bounds\nNode number 3 failed to invoke.")
+
+    monkeypatch.setattr(runner._interpreter, "invoke", invoke)
+    with pytest.raises(UserError, match=r"odd\.tflite cannot be run: gather .* bounds Node"):
+        runner.run(np.zeros((1, 8, 8, 3), np.uint8))
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\0" * 4096])
 def test_what_is_no_model_is_refused_and_nothing_else_is_said(content, capfd):
     with pytest.raises(UserError, match=r"spam\.tflite is no TFLite model"):
