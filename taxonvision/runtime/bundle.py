@@ -9,7 +9,7 @@ import math
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Golden:
 
     Attributes:
         file: its name in the bundle.
+        exact: whether its pixels are the model's input as they are.
         tolerance: how far a score may differ, as a fraction of 1.
         top: taxon id to score of the best taxa, best first.
         license: licence of the photograph.
@@ -51,6 +52,7 @@ class Golden:
     """
 
     file: str
+    exact: bool
     tolerance: float
     top: Mapping[int, float]
     license: str
@@ -199,7 +201,10 @@ def check_golden(bundle: Bundle, recognizer: Recognizer) -> list[str]:
             image = read_upright(bundle.read(golden.file))
         except PhotographError as error:
             raise UserError(f"{bundle.source}: {golden.file} is no photograph: {error}") from None
-        scores = recognizer.score(recognizer.contract.apply(image)[None])[0]
+        contract = recognizer.contract
+        if golden.exact:  # cut already
+            contract = replace(contract, crop_ratio=1.0)
+        scores = recognizer.score(contract.apply(image)[None])[0]
         found = scores[[positions[taxon_id] for taxon_id in golden.top]]
         difference = float(np.abs(found - np.array(list(golden.top.values()))).max())
         if not difference <= golden.tolerance:
@@ -253,6 +258,7 @@ def _golden(entry: Mapping[str, Any]) -> Golden:
         raise ValueError("a golden photograph expects no taxon")
     return Golden(
         file=str(entry["file"]),
+        exact=bool(entry["exact"]),
         tolerance=_fraction(entry["tolerance"]),
         top=top,
         license=str(entry["license"]),

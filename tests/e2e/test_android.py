@@ -73,7 +73,7 @@ def library(tmp_path_factory) -> Run:
 
 
 def test_it_opens_a_bundle(library, small_bundle, tmp_path):
-    new, old, damaged, odd = (_copy(small_bundle, tmp_path / str(i)) for i in range(4))
+    new, old, damaged, odd, none = (_copy(small_bundle, tmp_path / str(i)) for i in range(5))
     _edit(new, lambda manifest: manifest.update(schema_version=3))
 
     def to_version_1(manifest):
@@ -83,9 +83,12 @@ def test_it_opens_a_bundle(library, small_bundle, tmp_path):
 
     _edit(old, to_version_1)
     _edit(odd, lambda manifest: manifest["thresholds"].pop("kept_share"))
+    _edit(none, lambda manifest: manifest["thresholds"]["common_ancestor"].update(leaves=0))
     labels = (damaged / "labels.txt").read_text()
     (damaged / "labels.txt").write_text(labels.replace("Aglais io", "Aglais oi"))
-    opened, newer, older, broken, garbled = library("open", small_bundle, new, old, damaged, odd)
+    opened, newer, older, broken, garbled, leafless = library(
+        "open", small_bundle, new, old, damaged, odd, none
+    )
     assert opened["schema"] == 2
     assert opened["labels"] == ["Aglais io", "Aglais urticae", "Pieris napi", "Pieris rapae"]
     assert opened["names"] == {
@@ -97,6 +100,7 @@ def test_it_opens_a_bundle(library, small_bundle, tmp_path):
     assert "shown=0.5" in older["thresholds"] and "ancestorLeaves=15" in older["thresholds"]
     assert broken == "labels.txt is damaged: it differs from SHA256SUMS"
     assert "bundle.json lacks or garbles a field" in garbled and "kept_share" in garbled
+    assert leafless == "bundle.json garbles a field: a common ancestor of 0 leaves"
 
 
 def test_it_prepares_the_same_pixels(library, small_bundle, tmp_path):
@@ -140,6 +144,14 @@ def test_the_golden_check_passes_and_finds_what_is_wrong(library, small_bundle, 
     assert passed == []
     assert len(failed) == 1
     assert failed[0].startswith("golden/2.png: a score differs by ")
+
+    def exact_ones_alone(manifest):
+        manifest["contract"]["crop_ratio"] = 0.5  # those are cut already
+        manifest["golden"] = [entry for entry in manifest["golden"] if entry["exact"]]
+
+    cut = _copy(small_bundle, tmp_path / "cut")
+    _edit(cut, exact_ones_alone)
+    assert library("check", cut, right) == [[]]
 
 
 def test_it_gives_the_same_answers(library, small_bundle, tmp_path):

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taxonvision.errors import UserError
+from taxonvision.photograph import read_upright
 from taxonvision.runtime.bundle import Bundle, check_golden, is_bundle, open_bundle
 from taxonvision.runtime.thresholds import Thresholds
 
@@ -84,6 +85,23 @@ def test_golden_photographs_agree_and_a_changed_model_does_not(bundle):
     assert check_golden(changed, changed.recognizer()) == [
         f"{first.file}: a score differs by {2 * first.tolerance:.4f}, more than {first.tolerance:g}"
     ]
+
+
+def test_exact_golden_photographs_are_not_cut_again(bundle):
+    edit(bundle, set_in("contract", "crop_ratio", 0.5))
+    opened = open_bundle(bundle)
+    recognizer = opened.recognizer()
+    inputs = []
+
+    def score(pixels):
+        inputs.extend(pixels)
+        return recognizer.score(pixels)
+
+    check_golden(opened, dataclasses.replace(recognizer, score=score))
+    assert {golden.exact for golden in opened.golden} == {True, False}
+    for golden, pixels in zip(opened.golden, inputs, strict=True):
+        whole = np.asarray(read_upright(opened.read(golden.file)))
+        assert np.array_equal(pixels, whole) == golden.exact
 
 
 def test_version_1_is_still_read(bundle):

@@ -3,8 +3,17 @@ package org.taxonvision
 import org.json.JSONException
 import org.json.JSONObject
 
-/** What a golden photograph's best taxa score, and how far a client may be off. */
-data class Golden(val file: String, val tolerance: Double, val top: Map<Long, Double>)
+/**
+ * What a golden photograph's best taxa score, and how far a client may be off.
+ *
+ * @property isExact whether its pixels are the model's input as they are.
+ */
+data class Golden(
+    val file: String,
+    val isExact: Boolean,
+    val tolerance: Double,
+    val top: Map<Long, Double>
+)
 
 /**
  * What bundle.json says, as far as a phone needs it; fields that are not known are passed over.
@@ -37,6 +46,7 @@ data class Manifest(
             val json = parseObject(content, FILE)
             val schema = json.opt("schema_version") as? Int
                 ?: throw BundleException("$FILE has no schema_version")
+            if (schema < 1) throw BundleException("$FILE has no schema_version")
             if (schema > NEWEST_SCHEMA) {
                 throw BundleException(
                     "the bundle has the newer format $schema, this library reads up to " +
@@ -78,7 +88,12 @@ data class Manifest(
                 val expected = best.getJSONObject(place)
                 top[expected.getLong("taxon_id")] = expected.getDouble("score")
             }
-            return Golden(entry.getString("file"), entry.getDouble("tolerance"), top)
+            return Golden(
+                entry.getString("file"),
+                entry.getBoolean("exact"),
+                entry.getDouble("tolerance"),
+                top
+            )
         }
 
         private fun oneOf(value: String, vararg known: String): String {

@@ -51,12 +51,16 @@ class Recognizer(
 }
 
 /** Step 1: what the model says of a photograph as probabilities, one a class. */
-internal fun Bundle.probabilities(classifier: Classifier, photograph: Photograph): DoubleArray {
-    val output = classifier.scores(manifest.contract.prepare(photograph))
+internal fun Bundle.probabilities(
+    classifier: Classifier,
+    photograph: Photograph,
+    contract: Contract = manifest.contract
+): DoubleArray {
+    val output = classifier.scores(contract.prepare(photograph))
     if (output.size != classes) {
         throw BundleException("the model answers ${output.size} scores for $classes classes")
     }
-    if (output.any { it.isNaN() }) throw BundleException("the model answers what is no number")
+    if (output.any { !it.isFinite() }) throw BundleException("the model answers what is no number")
     val values = DoubleArray(output.size) { output[it].toDouble() }
     return if (manifest.answersLogits) softmax(values, manifest.unknownLogit) else values
 }

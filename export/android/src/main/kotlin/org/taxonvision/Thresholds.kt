@@ -25,6 +25,16 @@ data class Thresholds(
     val ancestorHighest: Double = 33.0,
     val unknown: Double = 0.0
 ) {
+    init {
+        for (share in listOf(keptShare, shown, ancestorScore, ancestorShare, unknown)) {
+            require(share >= 0 && share <= 1) { "$share is no fraction of 1" }
+        }
+        require(ancestorLeaves >= 1) { "a common ancestor of $ancestorLeaves leaves" }
+        require(ancestorLowest <= ancestorHighest) {
+            "rank levels from $ancestorLowest to $ancestorHighest are no range"
+        }
+    }
+
     companion object {
         /** The object `thresholds` of bundle.json; that of version 1 has only `shown`. */
         internal fun of(json: JSONObject): Thresholds {
