@@ -9,6 +9,7 @@ from taxonvision.taxonomy.tree import Taxonomy
 from taxonvision.text import for_screen, several
 
 _MAX_FINDINGS = 10  # of a kind
+_MAX_DEPTH = 100  # from a root down; with every rank that iNaturalist has there are forty
 _MAX_ROWS = 3_000_000  # more than there are named species; a row takes most of a kilobyte in memory
 
 
@@ -55,7 +56,16 @@ def check_tree(taxonomy: Taxonomy, class_taxon_ids: Sequence[int], classes: int)
         ),
         _MAX_FINDINGS,
     )
-    return findings
+    return [*findings, *_too_deep(children)]
+
+
+def _too_deep(children: Mapping[int | None, Sequence[int]]) -> Iterator[str]:
+    """Readers walk a branch row by row for each photograph, which a chain of taxa would stop."""
+    level = children.get(None, ())
+    for _ in range(_MAX_DEPTH):
+        level = [child for taxon_id in level for child in children.get(taxon_id, ())]
+    if level:
+        yield f"taxonomy.csv: taxon {level[0]} has {_MAX_DEPTH} ancestors or more"
 
 
 def check_labels(content: bytes, taxonomy: Taxonomy, class_taxon_ids: Sequence[int]) -> list[str]:

@@ -30,6 +30,8 @@ from taxonvision.runtime.bundle_files import list_files
 from taxonvision.runtime.verify import verify
 from taxonvision.runtime.verify_graph import check_graph
 from taxonvision.runtime.verify_run import check_run
+from taxonvision.runtime.verify_tree import check_tree
+from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +251,14 @@ def test_an_exact_picture_is_of_the_contracts_size(files, quiet_place, not_run, 
     assert said_of(place) == [
         f"bundle.json: golden/1.png has {size[0]} x {size[1]} pixels, RGB; "
         "exact files have 32 x 32, RGB"
+    ]
+
+
+def test_a_chain_of_taxa_is_no_tree():
+    chain = [Taxon.of_rank(i, i - 1 or None, "kingdom", "Link") for i in range(1, 102)]
+    assert check_tree(Taxonomy(chain[:100]), [100], 1) == []
+    assert check_tree(Taxonomy(chain), [101], 1) == [
+        "taxonomy.csv: taxon 101 has 100 ancestors or more"
     ]
 
 
