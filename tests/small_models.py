@@ -47,14 +47,17 @@ def write_small_model(
     photos: Photos,
     history: Sequence[Mapping[str, Any]] = (),
     temperature: float = 1.0,
+    unknown: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model of the backbone and a head that was trained on the photographs."""
     from taxonvision.models.classifier import assemble
 
+    unknown_logit = None if unknown is None else unknown["logit"]
+
     with replacing(out) as partial:
         write_model(
             partial,
-            assemble(backbone, kernel, bias, temperature=temperature),
+            assemble(backbone, kernel, bias, temperature=temperature, unknown_logit=unknown_logit),
             name=name,
             recipe=Recipe("train"),
             contract=CONTRACT,
@@ -67,6 +70,7 @@ def write_small_model(
                 "catalog": catalog.fingerprint,
                 "metrics": {},
                 "calibration": {"temperature": temperature, "photographs": 30},
+                "unknown": unknown,
             },
             trained_on=TrainedOn.of(
                 np.array([catalog.classes[number].taxon_id for number in photos.class_ids]),

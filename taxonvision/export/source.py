@@ -98,7 +98,8 @@ def open_source(
         catalog, "val", whole.taxon_ids, options.validation_photographs, options.seed, store
     )
     in_factors = _in_factors(whole, catalog, options, store, validation)
-    full, head = (each.tempered(model.temperature) for each in (whole, in_factors))
+    full = whole.tempered(model.temperature)
+    head = full if in_factors is whole else in_factors.tempered(model.temperature)
     known = None if region or options.negatives else of_the_model(model)
     scenes = None
     if known is not None:

@@ -256,3 +256,54 @@ def test_a_temperature_is_in_the_graph(small_model, small_catalog, tmp_path):
     np.testing.assert_allclose(
         open_bundle(out).recognizer().score(NOISE), expected, rtol=1e-3, atol=1e-6
     )
+
+
+@pytest.mark.slow
+def test_nothing_known_is_a_class_of_every_graph(small_model, small_catalog, tmp_path):
+    from taxonvision.evaluation.calibration import log_sum_exp
+    from taxonvision.models.parts import parts_of
+    from taxonvision.runtime.probabilities import probabilities_of
+
+    backbone, kernel, bias = parts_of(open_model(small_model))
+    logits = np.asarray(backbone.model(NOISE.astype(np.float32))) @ kernel + bias
+    unknown_logit = float(np.median(log_sum_exp(logits)))
+    catalog = open_catalog(small_catalog)
+    record = {"negatives": "given", "scenes": 9, "false_names": 0.0, "photographs": 30, "kept": 1.0}
+    write_small_model(
+        tmp_path / "model", "wary", backbone.model, kernel, bias, catalog, catalog.photos("train"),
+        unknown={"logit": unknown_logit, "threshold": 0.95, **record},
+    )  # fmt: skip
+    expected = probabilities_of(logits, unknown_logit)
+    assert expected.sum(axis=1).min() < 0.5 < expected.sum(axis=1).max()
+    for kind, name, tolerance in (
+        ("probabilities", "float32", 1e-4),
+        ("logits", "float32", 1e-4),
+        ("probabilities", "dynamic", 0.05),
+    ):
+        out = tmp_path / kind / name
+        export_small(tmp_path / "model", small_catalog, out, output_type=kind, quantize=[name])
+        manifest = manifest_of(out)
+        assert manifest["output"]["unknown_logit"] == unknown_logit
+        assert (manifest["unknown"], manifest["thresholds"]["unknown"]) == (record, 0.95)
+        assert verify(out) == []
+        found = open_bundle(out).recognizer().score(NOISE)
+        np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+@pytest.mark.slow
+def test_int8_leaves_the_class_of_nothing_known_in_float(small_model):
+    from taxonvision.export.graph import exported_network
+    from taxonvision.export.head import ExportHead
+    from taxonvision.models.parts import parts_of
+    from taxonvision.models.tflite import to_tflite
+    from taxonvision.runtime.probabilities import probabilities_of
+
+    backbone, kernel, bias = parts_of(open_model(small_model))
+    head = ExportHead((3, 4, 5, 6), (kernel,), bias, 6.0)
+    logits, shares = (
+        TFLiteModel(recipes.int8(to_tflite(network, 1), NOISE, "uint8"), kind).run(NOISE)
+        for kind in ("logits", "probabilities")
+        for network in [exported_network(backbone.model, head, kind)]
+    )
+    assert np.ptp(shares.sum(axis=1)) > 0.1
+    np.testing.assert_allclose(shares, probabilities_of(logits, 6.0), rtol=1e-3, atol=1e-6)
