@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -98,15 +98,12 @@ class Network:
             frozen_batch_norm=self._starts_from_weights if frozen is None else frozen,
         )
 
-    def finished(self, retired: Collection[int] = ()) -> keras.Model:
-        """A copy in float32 on this device, from photographs to probabilities [N, C].
-
-        Classes with these ids are masked.
-        """
+    def finished(self) -> keras.Model:
+        """A copy in float32 on this device, from photographs to probabilities [N, C]."""
         built = build_backbone(
             self.backbone.name, pretrained=False, image_size=self.backbone.image_size
         )
         *weights, kernel, bias = self._classifier.get_weights()
-        copy = assemble(built.model, kernel, bias, retired)
+        copy = assemble(built.model, kernel, bias)
         built.model.set_weights(weights)
         return copy
