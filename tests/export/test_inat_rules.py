@@ -138,9 +138,9 @@ def test_what_is_no_json_is_said(contents, content):
         (Scorer(shape=(1, 224, 224, 3)), "reads float32 [1, 224, 224, 3]"),
         (Scorer(shape=(2, 299, 299, 3)), "reads float32 [2, 299, 299, 3]"),
         (Scorer(row=(0.5, 0.5)), "the model has 2 outputs, taxonomy.csv 3 leaves"),
-        (Scorer(row=(2.0, 1.0, -1.0)), "do not add up to 1"),
-        (Scorer(row=(2.0, 0.0, -1.0)), "do not add up to 1"),
-        (Scorer(row=(np.nan, 0.5, 0.5)), "do not add up to 1"),
+        (Scorer(row=(2.0, 1.0, -1.0)), "are no shares of 1"),
+        (Scorer(row=(2.0, 0.0, -1.0)), "are no shares of 1"),
+        (Scorer(row=(np.nan, 0.5, 0.5)), "are no shares of 1"),
     ],
 )
 def test_each_rule_of_the_model(contents, model, said):
