@@ -11,13 +11,12 @@ from taxonvision.errors import UserError
 from taxonvision.models.directory import is_model, open_model
 from taxonvision.runtime.bundle import is_bundle, open_bundle
 from taxonvision.runtime.contract import Contract
+from taxonvision.runtime.probabilities import are_shares
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.storage import digest_of
 from taxonvision.taxonomy.classes import read_classes
 from taxonvision.taxonomy.tree import Taxonomy
-
-_ROUNDING = 0.02  # of probabilities that were quantised
 
 
 def open_recognizer(path: Path) -> Recognizer:
@@ -43,9 +42,8 @@ def open_bare_tflite(path: Path, classes: Path, taxonomy: Taxonomy) -> Recognize
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
     grey = np.full((1, contract.size, contract.size, 3), 128, np.uint8)
-    scores = model.run(grey)
-    # A part of 1 may be left for nothing that the model knows.
-    if scores.min() < 0 or not 0 < float(scores.sum()) <= 1 + _ROUNDING:
+    scores = model.run(grey)[0]
+    if not are_shares(scores) or not scores.any():
         raise UserError(f"{path} answers scores that are no shares of 1; it must end in a softmax")
     taxon_ids = tuple(c.taxon_id for c in read_classes(classes))
     if model.output.shape[-1] != len(taxon_ids):

@@ -19,6 +19,7 @@ from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError, read_upright
 from taxonvision.runtime.bundle_files import MANIFEST, open_files
 from taxonvision.runtime.contract import Contract
+from taxonvision.runtime.probabilities import are_shares, probabilities_of
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.runtime.thresholds import Thresholds
@@ -132,8 +133,6 @@ class Bundle:
         """From pixels to probabilities, whatever the model answers."""
         if self.output_kind == "probabilities":
             return model.run
-        from taxonvision.runtime.probabilities import probabilities_of
-
         return lambda photographs: probabilities_of(model.run(photographs), self.unknown_logit)
 
 
@@ -207,7 +206,9 @@ def check_golden(bundle: Bundle, recognizer: Recognizer) -> list[str]:
         scores = recognizer.score(contract.apply(image)[None])[0]
         found = scores[[positions[taxon_id] for taxon_id in golden.top]]
         difference = float(np.abs(found - np.array(list(golden.top.values()))).max())
-        if not difference <= golden.tolerance:
+        if not are_shares(scores):
+            findings.append(f"{golden.file}: the model's scores are no shares of 1")
+        elif not difference <= golden.tolerance:
             findings.append(
                 f"{golden.file}: a score differs by {difference:.4f}, "
                 f"more than {golden.tolerance:g}"

@@ -352,6 +352,18 @@ def test_a_garbled_row_of_the_tree_is_one_sentence(bundle, row, sentence):
     is_refused(bundle, rf"taxonomy\.csv.*{sentence}")
 
 
+@pytest.mark.parametrize("wrong", [lambda scores: scores * 1.1, lambda scores: scores - 1e-3])
+def test_scores_that_are_no_shares_of_1_are_found(bundle, wrong):
+    opened = open_bundle(bundle)
+    lenient = tuple(dataclasses.replace(golden, tolerance=1) for golden in opened.golden)
+    opened, recognizer = dataclasses.replace(opened, golden=lenient), opened.recognizer()
+    assert check_golden(opened, recognizer) == []
+    odd = dataclasses.replace(recognizer, score=lambda pixels: wrong(recognizer.score(pixels)))
+    assert check_golden(opened, odd) == [
+        f"{golden.file}: the model's scores are no shares of 1" for golden in lenient
+    ]
+
+
 def test_a_score_that_is_no_number_differs(bundle):
     opened = open_bundle(bundle)
     recognizer = opened.recognizer()
