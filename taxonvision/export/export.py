@@ -24,7 +24,7 @@ from taxonvision.export.options import INAT, LOGITS, MEDIAPIPE, ExportOptions
 from taxonvision.export.photographs import calibration_pixels
 from taxonvision.export.recipes import RECIPES
 from taxonvision.export.region import Region
-from taxonvision.export.scenes import fit_threshold
+from taxonvision.export.scenes import fit_threshold, moved
 from taxonvision.export.source import Source, open_source
 from taxonvision.export.write_bundle import Compressed, write_bundle
 from taxonvision.models.directory import Model
@@ -133,7 +133,7 @@ def _compressed(source: Source, options: ExportOptions, recipe: str, content: by
     )
     this = Named.of(scored(score, source.pixels, f"judging {recipe}"))
     refuse_broken(recipe, against, source.uncompressed, this)
-    threshold = source.threshold
+    threshold = moved(source.threshold, this, source.truth)
     if source.scenes is not None:
         threshold = fit_threshold(source.scenes, score, this, source.truth)
     return Compressed(

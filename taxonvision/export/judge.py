@@ -96,6 +96,8 @@ class Named:
 
 def scored(score: Score, pixels: np.ndarray, description: str) -> Iterator[np.ndarray]:
     """The probabilities of photographs, uint8 [n, S, S, 3], some at a time."""
+    if not len(pixels):
+        return
     batches = (pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH))
     for batch in track(batches, len(pixels), description, size=len):
         yield score(batch)

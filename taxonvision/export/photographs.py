@@ -84,6 +84,8 @@ def pixels_of(photos: StoredPhotos, contract: Contract, description: str) -> np.
     """What the contract shows of them, uint8 [n, S, S, 3]."""
     sources = [photos.source(number) for number in range(len(photos))]
     pixels = np.empty((len(sources), contract.size, contract.size, 3), np.uint8)
+    if not sources:
+        return pixels
     done = 0
     batches = contract.read_batches(sources, _BATCH)
     for batch in track(batches, len(sources), description, size=len):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.dataset.negatives import drawn_scenes, read_scenes
+from taxonvision.errors import UserError
 from taxonvision.evaluation.calibration import log_sum_exp
 from taxonvision.evaluation.unknown import FEWEST, fit_unknown, unknown_logit_of
 from taxonvision.export.head import ExportHead
@@ -17,13 +18,15 @@ from taxonvision.export.judge import Named, Score
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.features.rows import Rows
 from taxonvision.models.backbones import Backbone
-from taxonvision.models.directory import Model
+from taxonvision.models.directory import MANIFEST, Model
 from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
 from taxonvision.text import several
 
 _DRAWN = 100
 _MOST = 1000
+_TOO_MANY = 0.5
+_LAST_DIGIT = 1e-6  # of a threshold: what is rounded up must not lose a photograph
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,28 @@ def of_the_model(model: Model) -> Threshold | None:
     if not model.unknown_threshold or not isinstance(record, Mapping):
         return None
     fields = ("negatives", "scenes", "false_names", "photographs", "kept")
-    return Threshold(model.unknown_threshold, {name: record[name] for name in fields})
+    try:
+        return Threshold(model.unknown_threshold, {name: record[name] for name in fields})
+    except KeyError as error:
+        raise UserError(f"{model.folder / MANIFEST}: unknown has no {error}") from None
+
+
+def moved(threshold: Threshold, this: Named, truth: np.ndarray) -> Threshold:
+    """A model's threshold for a bundle whose scores have moved: as many keep their name.
+
+    Args:
+        threshold: the full model's.
+        this: what the bundle calls the validation photographs.
+        truth: int64 [n], their right outputs.
+    """
+    right = np.sort(this.known[this.best == truth]).astype(np.float64)
+    if threshold.record is None or len(right) < FEWEST:
+        return threshold
+    lost = int((1 - threshold.record["kept"]) * len(right))
+    value = round(float(right[lost]) - _LAST_DIGIT, 6)
+    kept = float((right >= value).mean())
+    measured = {"photographs": len(right), "kept": _rounded(kept)}
+    return Threshold(max(value, 0.0), {**threshold.record, **measured})
 
 
 def with_unknown_logit(
@@ -112,6 +136,8 @@ def fit_threshold(scenes: Scenes, score: Score, this: Named, truth: np.ndarray) 
     if found is None:
         say("warning: compressed, its scores no longer tell organisms from scenes without")
         return Threshold()
+    if found.false_names > _TOO_MANY:
+        say("warning: most scenes without organisms still get a name")
     say(
         f"scores that add up to less than {found.threshold:.3f} mean no organism that it knows: "
         f"{found.kept:.1%} of {several(found.photographs, 'photograph')} keep their name, "

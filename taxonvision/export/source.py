@@ -11,14 +11,19 @@ import numpy as np
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.errors import UserError
 from taxonvision.evaluation.unknown import FEWEST
-from taxonvision.export.factorise import check_rank, factorise, with_common_logit
+from taxonvision.export.factorise import (
+    check_rank,
+    factorise,
+    most_rank,
+    with_common_logit,
+)
 from taxonvision.export.golden import GoldenFile, make_golden_files
 from taxonvision.export.graph import exported_network
 from taxonvision.export.head import ExportHead
 from taxonvision.export.inat import SIZE as INAT_SIZE
 from taxonvision.export.judge import Named, Score, scored
 from taxonvision.export.options import AUTO_RANK, INAT, PROBABILITIES, ExportOptions
-from taxonvision.export.photographs import Drawn, draw
+from taxonvision.export.photographs import draw
 from taxonvision.export.refit_factors import refit, smallest_rank
 from taxonvision.export.region import Region
 from taxonvision.export.scenes import (
@@ -88,18 +93,22 @@ def open_source(
     backbone, contract = _sized(trained, model.contract, options)
     active = active_ids(model.classes)
     taxon_ids = tuple(model.classes[number].taxon_id for number in active)
-    whole = ExportHead(taxon_ids, (kernel[:, active],), bias[active])
-    if region is not None:
-        whole = whole.cut(region.positions(taxon_ids))
+    if len(active) < len(bias):
+        kernel, bias = kernel[:, active], bias[active]
+    whole = ExportHead(taxon_ids, (kernel,), bias)
+    positions = list(range(len(bias))) if region is None else region.positions(taxon_ids)
     if isinstance(options.head_rank, int):
-        check_rank(options.head_rank, len(kernel), len(whole.bias))
+        check_rank(options.head_rank, len(kernel), len(positions))
     store = FeatureStore(options.cache, trained, model.contract)
+    in_factors = _in_factors(whole, catalog, options, store)
+    if region is not None:
+        whole, in_factors = _cut(whole, in_factors, positions)
     validation = draw(
         catalog, "val", whole.taxon_ids, options.validation_photographs, options.seed, store
     )
-    in_factors = _in_factors(whole, catalog, options, store, validation)
     full = whole.tempered(model.temperature)
     head = full if in_factors is whole else in_factors.tempered(model.temperature)
+    full = replace(full, unknown_logit=None if region else model.unknown_logit)
     known = None if region or options.negatives else of_the_model(model)
     scenes = None
     if known is not None:
@@ -117,14 +126,12 @@ def open_source(
             f"{several(len(validation), 'validation photograph')} are too few to tell organisms "
             "from scenes without; the bundle will have a name for everything"
         )
-    full = replace(full, unknown_logit=head.unknown_logit)
-    named = Named.of(full.probabilities(validation.features))
     score = _score(exported_network(backbone.model, head, PROBABILITIES))
     pixels = validation.pixels(contract, "reading validation photographs")
     if backbone is not trained:  # it sees other pixels
         uncompressed = Named.of(scored(score, pixels, "naming validation photographs"))
     else:
-        uncompressed = Named.of(head.probabilities(validation.features)) if head.rank else named
+        uncompressed = Named.of(head.probabilities(validation.features))
     return Source(
         model=model,
         contract=contract,
@@ -134,7 +141,7 @@ def open_source(
         golden=make_golden_files(catalog, contract, score, options.seed, options.licenses),
         truth=validation.truth,
         pixels=pixels,
-        full=named,
+        full=Named.of(full.probabilities(validation.features)),
         uncompressed=uncompressed,
         score=score,
         scenes=None if head.unknown_logit is None else scenes,
@@ -168,11 +175,16 @@ def _in_factors(
     catalog: Catalog,
     options: ExportOptions,
     store: FeatureStore,
-    validation: Drawn,
 ) -> ExportHead:
-    """The head in two factors, where that is asked for; UserError where it cannot be had."""
+    """The head in two factors, where that is asked for; UserError where it cannot be had.
+
+    They are those of all taxa, whatever the region: its bundle then orders taxa as the full one.
+    """
     if options.head_rank is None:
         return whole
+    validation = draw(
+        catalog, "val", whole.taxon_ids, options.validation_photographs, options.seed, store
+    )
     if options.head_rank == AUTO_RANK and len(validation) < FEWEST:
         raise UserError(
             f"--head_rank=auto judges by {FEWEST} validation photographs or more, of which there "
@@ -203,6 +215,20 @@ def _in_factors(
     if factors is None:
         return whole
     return ExportHead(whole.taxon_ids, (factors.down, factors.up), factors.bias)
+
+
+def _cut(
+    whole: ExportHead, in_factors: ExportHead, positions: list[int]
+) -> tuple[ExportHead, ExportHead]:
+    """Both to the taxa of a region, of which there may be so few that factors save nothing."""
+    cut = whole.cut(positions)
+    rank = in_factors.rank
+    if rank is None:
+        return cut, cut
+    if rank > most_rank(len(whole.kernels[0]), len(positions)):
+        say(f"factors of rank {rank} save nothing in this region: its head stays as it is")
+        return cut, cut
+    return cut, in_factors.cut(positions)
 
 
 def _score(network: keras.Model) -> Score:

@@ -152,11 +152,16 @@ def test_without_licensed_photographs_synthetic_ones_fill_up(small_model, photo_
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), np.uint8)
 
 
-def test_a_regional_bundle_gives_the_same_order(small_model, small_catalog, small_bundle, tmp_path):
+@pytest.mark.parametrize("rank", [None, 2])
+def test_a_regional_bundle_gives_the_same_order(
+    small_model, small_catalog, small_bundle, tmp_path, rank
+):
     region = Region((3, 5, 6), 4, (47.3, 11.4, 50.0))
-    out = export_small(small_model, small_catalog, tmp_path / "bundle", region, quantize=["int8"])[
-        0
-    ]
+    options = {"quantize": ["int8"], "head_rank": rank}
+    out = export_small(small_model, small_catalog, tmp_path / "bundle", region, **options)[0]
+    if rank:
+        small_bundle = export_small(small_model, small_catalog, tmp_path / "whole", **options)[0]
+    assert manifest_of(out)["head"]["rank"] == rank
     assert manifest_of(out)["region"] == {"taxa": 3, "of": 4, "within": [47.3, 11.4, 50.0]}
     assert not (out / "names/de.json").read_text().count("Kleiner Fuchs")
     whole, cut = (open_bundle(bundle).recognizer() for bundle in (small_bundle, out))
@@ -173,7 +178,7 @@ def test_a_regional_bundle_gives_the_same_order(small_model, small_catalog, smal
     ("rank", "message"),
     [
         (3, r"16 features and 3 classes smaller: give at most 2"),
-        ("auto", r"20 validation .* are 3"),
+        ("auto", r"20 validation .* are 4"),
     ],
 )
 def test_the_head_of_a_region_is_what_factors_must_be_smaller_than(

@@ -7,7 +7,14 @@ from small_models import CONTRACT, small_backbone
 from taxonvision.evaluation.unknown import KNOWN
 from taxonvision.export.head import ExportHead
 from taxonvision.export.judge import Named
-from taxonvision.export.scenes import Scenes, fit_threshold, open_scenes, with_unknown_logit
+from taxonvision.export.scenes import (
+    Scenes,
+    Threshold,
+    fit_threshold,
+    moved,
+    open_scenes,
+    with_unknown_logit,
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +85,16 @@ def test_scenes_are_those_of_a_folder_or_drawn(tmp_path, capsys):
     given = open_scenes(sorted(tmp_path.iterdir()), CONTRACT, 0)
     assert (given.negatives, len(given.pixels)) == ("given", 3)
     assert "left out" in capsys.readouterr().err
+
+
+def test_as_many_keep_their_name_as_of_the_full_model():
+    truth = np.zeros(40, np.int64)
+    known = np.linspace(0.3, 0.69, 40, dtype=np.float32)
+    record = {"negatives": "given", "scenes": 9, "false_names": 0.1, "photographs": 99}
+    found = moved(Threshold(0.95, {**record, "kept": 0.96}), Named(truth, known, known), truth)
+    assert found.record == {**record, "photographs": 40, "kept": 0.975}
+    assert (known >= found.value).sum() == 39
+    few = Named(truth[:19], known[:19], known[:19])
+    before = Threshold(0.95, {**record, "kept": 0.96})
+    assert moved(before, few, truth[:19]) is before
+    assert moved(Threshold(), Named(truth, known, known), truth) == Threshold()
