@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from taxonvision.errors import UserError
+from taxonvision.export.verify_profile import verify_profile
 from taxonvision.progress import say, working
 from taxonvision.runtime.verify import verify
 from taxonvision.text import for_screen, of_path, several
@@ -35,7 +36,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         raise UserError(f"`verify` takes one bundle; usage: {USAGE}")
     place = Path(arguments[0])
     with working(f"verifying {of_path(place)}"):
-        findings = verify(place)
+        findings = verify(place) or verify_profile(place)
     for finding in findings:
         print(for_screen(" ".join(finding.splitlines())))
     verdict = several(len(findings), "finding") if findings else "ok"

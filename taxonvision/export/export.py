@@ -95,7 +95,7 @@ def export(
                 content = _described(content, source, options.input_of(name))
             compressed = _compressed(source, options, name, content)
             write_bundle(partial, source, options, compressed, recipes[name])
-            _check_as_a_client(partial, compressed.graph, options)
+            _check_as_a_client(partial, compressed, options)
     return list(pending.values())
 
 
@@ -153,11 +153,12 @@ def _probabilities(graph: TFLiteModel, output_type: str, unknown_logit: float | 
     return lambda pixels: probabilities_of(graph.run(pixels), unknown_logit)
 
 
-def _check_as_a_client(folder: Path, graph: TFLiteModel, options: ExportOptions) -> None:
+def _check_as_a_client(folder: Path, compressed: Compressed, options: ExportOptions) -> None:
     """Open the finished bundle as a client does and check it against its own golden photographs."""
     bundle = open_bundle(folder)
     findings = check_golden(bundle, bundle.recognizer())
     if options.profile == INAT:
-        findings += check_inat(folder / INAT, graph)
+        scores = np.stack([row for _, row in compressed.golden])
+        findings += check_inat(folder / INAT, compressed.graph, scores)
     if findings:
         raise GateRefusedError(f"the bundle contradicts itself: {'; '.join(findings)}")

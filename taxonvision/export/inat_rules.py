@@ -24,46 +24,42 @@ from taxonvision.export.inat import (
     TAXONOMY_JSON,
 )
 from taxonvision.export.inat_names import check_names
+from taxonvision.runtime.probabilities import are_shares
 from taxonvision.runtime.tflite import Tensor
 
 _FILES = (TAXONOMY_CSV, TAXONOMY_JSON, COMMON_NAMES)
 _MAX_BYTES = 2**28  # a million taxa and names stay below
-_SUM_TOLERANCE = 0.01
 _ID = re.compile("[1-9][0-9]{0,9}")
 _LEVEL = re.compile(r"(0|[1-9][0-9]{0,2})(\.[0-9]{0,3}[1-9])?")
 
 Row = Mapping[str, str]
 
 
-class Scorer(Protocol):
+class Described(Protocol):
     """A model as the apps see it; `runtime.tflite.TFLiteModel` is one."""
 
     input: Tensor
     output: Tensor
 
-    def run(self, photographs: np.ndarray) -> np.ndarray:
-        """Uint8 [n, S, S, 3] to the output float32 [n, N]."""
-        ...
 
-
-def check_inat(folder: Path, model: Scorer, photographs: np.ndarray | None = None) -> list[str]:
+def check_inat(folder: Path, model: Described, scores: np.ndarray | None = None) -> list[str]:
     """Say in a sentence each what the apps could not read in a folder that `write_inat` wrote.
 
     Args:
         folder: with `taxonomy.csv`, `taxonomy.json` and `commonNames.tar.gz`.
         model: the model beside it.
-        photographs: uint8 [n, 299, 299, 3] whose scores must be shares of 1; None: none are scored.
+        scores: what it answers, float32 [n, N], which must be shares of 1; None: not looked at.
     """
     contents = {}
     for name in _FILES:
         path = folder / name
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= _MAX_BYTES:
             contents[name] = path.read_bytes()
-    return check_contents(contents, model, photographs)
+    return check_contents(contents, model, scores)
 
 
 def check_contents(
-    contents: Mapping[str, bytes], model: Scorer, photographs: np.ndarray | None = None
+    contents: Mapping[str, bytes], model: Described, scores: np.ndarray | None = None
 ) -> list[str]:
     """The same for files that have been read, by their names in `inat/`."""
     findings = [f"{name} is missing or no file" for name in _FILES if name not in contents]
@@ -80,7 +76,7 @@ def check_contents(
             findings += [
                 f"{COMMON_NAMES} {f}" for f in check_names(contents[COMMON_NAMES], taxon_ids)
             ]
-    findings += _check_model(model, rows, photographs)
+    findings += _check_model(model, rows, scores)
     return findings
 
 
@@ -198,7 +194,7 @@ _WHOLE = ("parent_taxon_id", "taxon_id", "leaf_class_id")
 
 
 def _check_model(
-    model: Scorer, rows: Sequence[Row] | None, photographs: np.ndarray | None
+    model: Described, rows: Sequence[Row] | None, scores: np.ndarray | None
 ) -> list[str]:
     findings = []
     shape = (1, SIZE, SIZE, 3)
@@ -222,13 +218,8 @@ def _check_model(
             findings.append(
                 f"the model has {model.output.shape[1]} outputs, {TAXONOMY_CSV} {leaves} leaves"
             )
-    if not findings and photographs is not None and len(photographs):
-        scores = model.run(photographs)
-        sums = scores.sum(axis=1)
-        # Written so that NaN is found, too.
-        # A part of 1 may be left for nothing that the model knows.
-        if not (scores >= 0).all() or not (sums <= 1 + _SUM_TOLERANCE).all():
-            findings.append("the model's scores are no shares of 1; it must end in a softmax")
+    if not findings and scores is not None and not all(map(are_shares, scores)):
+        findings.append("the model's scores are no shares of 1; it must end in a softmax")
     return findings
 
 

@@ -19,7 +19,7 @@ from taxonvision.errors import UserError
 from taxonvision.text import one_line
 
 LABELS = "labels.txt"
-_METADATA = b"TFLITE_METADATA"
+METADATA = b"TFLITE_METADATA"
 _METADATA_IDENTIFIER = b"M001"
 _MODEL_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # bytes: what the schema asks of weights, and kernels read fastest
@@ -57,9 +57,9 @@ def with_metadata(
     outputs = int(graph.tensors[graph.outputs[0]].shape[-1])
     if len(labels) != outputs:
         raise ValueError(f"{len(labels)} labels for {outputs} outputs")
-    if any(entry.name == _METADATA for entry in model.metadata or ()):
+    if any(entry.name == METADATA for entry in model.metadata or ()):
         raise UserError("the model has TFLite Metadata already")
-    _add_buffer(model, _METADATA, metadata)
+    _add_buffer(model, METADATA, metadata)
     if sum(0 if buffer.data is None else len(buffer.data) for buffer in model.buffers) > _MAX_BYTES:
         raise UserError(
             "TFLite Metadata need a model of less than 2 GiB; choose another --quantize"

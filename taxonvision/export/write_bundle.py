@@ -171,11 +171,14 @@ def _golden_entry(
     file: GoldenFile, scores: np.ndarray, taxon_ids: Sequence[int], quantization: str
 ) -> Mapping[str, Any]:
     best = np.argsort(-scores, kind="stable")[:_EXPECTED_TAXA].tolist()
+    known = float(scores.sum(dtype=np.float64))
+    shares = scores / known  # whose differences are seen where little is known, too
     return {
         "file": file.name,
         "exact": file.exact,
         "tolerance": EXACT_TOLERANCE[quantization] if file.exact else JPEG_TOLERANCE,
-        "top": [{"taxon_id": taxon_ids[i], "score": round(float(scores[i]), 6)} for i in best],
+        "top": [{"taxon_id": taxon_ids[i], "score": round(float(shares[i]), 6)} for i in best],
+        "known": round(known, 6),
         "license": file.license,
         "attribution": file.attribution,
     }

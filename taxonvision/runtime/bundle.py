@@ -47,7 +47,8 @@ class Golden:
         file: its name in the bundle.
         exact: whether its pixels are the model's input as they are.
         tolerance: how far a score may differ, as a fraction of 1.
-        top: taxon id to score of the best taxa, best first.
+        top: taxon id to score of the best taxa, best first: shares of what all scores add up to.
+        known: what they add up to.
         license: licence of the photograph.
         attribution: its line of credit.
     """
@@ -56,6 +57,7 @@ class Golden:
     exact: bool
     tolerance: float
     top: Mapping[int, float]
+    known: float
     license: str
     attribution: str
 
@@ -204,11 +206,14 @@ def check_golden(bundle: Bundle, recognizer: Recognizer) -> list[str]:
         if golden.exact:  # cut already
             contract = replace(contract, crop_ratio=1.0)
         scores = recognizer.score(contract.apply(image)[None])[0]
-        found = scores[[positions[taxon_id] for taxon_id in golden.top]]
-        difference = float(np.abs(found - np.array(list(golden.top.values()))).max())
         if not are_shares(scores):
             findings.append(f"{golden.file}: the model's scores are no shares of 1")
-        elif not difference <= golden.tolerance:
+            continue
+        known = float(scores.sum(dtype=np.float64))
+        shares = scores[[positions[taxon_id] for taxon_id in golden.top]] / known
+        differences = np.abs(shares - np.array(list(golden.top.values())))
+        difference = max(float(differences.max()), abs(known - golden.known))
+        if not difference <= golden.tolerance:
             findings.append(
                 f"{golden.file}: a score differs by {difference:.4f}, "
                 f"more than {golden.tolerance:g}"
@@ -230,7 +235,7 @@ def _parse(
         unknown_logit=_unknown_logit(manifest),
         thresholds=Thresholds.from_json(manifest["thresholds"]),
         languages=tuple(_language(code) for code in manifest["languages"]),
-        golden=tuple(_golden(entry) for entry in manifest["golden"]),
+        golden=tuple(_golden(entry, manifest["schema_version"]) for entry in manifest["golden"]),
         read=read,
     )
 
@@ -253,7 +258,7 @@ def _output_kind(manifest: Mapping[str, Any]) -> str:
     return str(kind)
 
 
-def _golden(entry: Mapping[str, Any]) -> Golden:
+def _golden(entry: Mapping[str, Any], version: int) -> Golden:
     top = {_whole(best["taxon_id"]): _fraction(best["score"]) for best in entry["top"]}
     if not top:
         raise ValueError("a golden photograph expects no taxon")
@@ -262,6 +267,7 @@ def _golden(entry: Mapping[str, Any]) -> Golden:
         exact=bool(entry["exact"]),
         tolerance=_fraction(entry["tolerance"]),
         top=top,
+        known=1.0 if version == 1 else _fraction(entry["known"]),
         license=str(entry["license"]),
         attribution=str(entry["attribution"]),
     )

@@ -34,6 +34,9 @@ def as_newest(manifest: Mapping[str, Any]) -> dict[str, Any]:
     output = manifest.get("output")
     if isinstance(output, dict):
         output = {"unknown_logit": None, **output}
+    golden = manifest.get("golden")
+    if isinstance(golden, list):
+        golden = [{"known": 1.0, **each} if isinstance(each, dict) else each for each in golden]
     added = dict.fromkeys(("calibration", "unknown", "validation", "region"))
     return {
         **added,
@@ -42,6 +45,7 @@ def as_newest(manifest: Mapping[str, Any]) -> dict[str, Any]:
         **manifest,
         "output": output,
         "thresholds": thresholds,
+        "golden": golden,
         "schema_version": 2,
     }
 

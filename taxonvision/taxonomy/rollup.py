@@ -30,18 +30,18 @@ class RollUp:
         self.class_count = len(class_taxon_ids)
         order, starts, stops, nodes, parents = _walk(tree, class_taxon_ids)
         self._class_order = np.array(order, dtype=np.int64)
-        self._starts = np.array(starts, dtype=np.int64)
-        self._stops = np.array(stops, dtype=np.int64)
+        self._ranges = np.column_stack([starts, stops]).astype(np.int64).ravel()
         self.node_ids = np.array(nodes, dtype=np.int64)
         self.parents = np.array(parents, dtype=np.int64)
         self.rank_levels = np.array([tree[node].rank_level for node in nodes], dtype=np.float64)
 
     def node_scores(self, scores: np.ndarray) -> np.ndarray:
         """Class scores [N, C] summed up the tree: float64 [N, M] in the order of `node_ids`."""
-        in_order = np.asarray(scores, dtype=np.float64)[:, self._class_order]
-        sums = np.zeros((len(in_order), self.class_count + 1))
-        np.cumsum(in_order, axis=1, out=sums[:, 1:])
-        return sums[:, self._stops] - sums[:, self._starts]
+        in_order = np.zeros((len(scores), self.class_count + 1))
+        in_order[:, :-1] = np.asarray(scores, dtype=np.float64)[:, self._class_order]
+        # Every range is added up by itself: differences of one running sum would tell nodes apart
+        # that have the same score.
+        return np.add.reduceat(in_order, self._ranges, axis=1)[:, ::2]
 
     def best_branch(self, node_scores: np.ndarray) -> list[int]:
         """Greedy descent: from the best root to the best child and on, as node indices.

@@ -19,6 +19,7 @@ from taxonvision.export.export import export
 from taxonvision.export.inat_rules import check_inat
 from taxonvision.export.options import ExportOptions
 from taxonvision.export.region import Region
+from taxonvision.export.verify_profile import verify_profile
 from taxonvision.models.directory import open_model
 from taxonvision.photograph import read_upright
 from taxonvision.runtime.bundle import open_bundle
@@ -212,9 +213,15 @@ def test_what_the_apps_of_inaturalist_read(small_model, small_catalog, tmp_path)
         "commonNames.tar.gz", "taxonomy.csv", "taxonomy.json",
     ]  # fmt: skip
     model = TFLiteModel((out / "model.tflite").read_bytes(), "model.tflite")
-    pixels = np.full((1, 299, 299, 3), 90, np.uint8)
-    assert check_inat(out / "inat", model, pixels) == []
-    assert verify(out) == []
+    scores = model.run(np.full((1, 299, 299, 3), 90, np.uint8))
+    assert check_inat(out / "inat", model, scores) == []
+    assert verify(out) == verify_profile(out) == []
+    (out / "inat/taxonomy.json").unlink()
+    sums = (out / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (out / "SHA256SUMS").write_text(
+        "".join(line for line in sums if "inat/taxonomy.json" not in line)
+    )
+    assert verify_profile(out) == ["inat: taxonomy.json is missing or no file"]
 
 
 def test_a_model_that_reads_more_than_the_apps_hand_over(small_model, small_catalog, tmp_path):

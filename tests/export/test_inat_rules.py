@@ -44,7 +44,7 @@ def contents(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("inat")
     write_inat(folder, TREE, [3, 4, 5], {"en": {4: "peacock"}})
-    assert check_inat(folder, Scorer(), PHOTOGRAPHS) == []
+    assert check_inat(folder, Scorer(), Scorer().run(PHOTOGRAPHS)) == []
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -52,7 +52,8 @@ def findings(contents, model=None, **files):
     """What is said after some files were changed; `None` takes a file away."""
     changed = {**contents, **{f"{k[:8]}.{k[9:]}": v for k, v in files.items()}}
     changed = {name: content for name, content in changed.items() if content is not None}
-    return check_contents(changed, model or Scorer(), PHOTOGRAPHS)
+    model = model or Scorer()
+    return check_contents(changed, model, model.run(PHOTOGRAPHS))
 
 
 def table_without_json(contents, old, new):
@@ -244,7 +245,9 @@ def test_no_damage_crashes_the_checker(contents):
         damaged = bytearray(contents[name])
         for _ in range(rng.integers(1, 4)):
             damaged[rng.integers(len(damaged))] = rng.integers(256)
-        found = check_contents({**contents, name: bytes(damaged)}, Scorer(), PHOTOGRAPHS[:1])
+        found = check_contents(
+            {**contents, name: bytes(damaged)}, Scorer(), Scorer().run(PHOTOGRAPHS[:1])
+        )
         silent += not found
         assert all("\n" not in sentence for sentence in found)
     assert silent < 40  # a byte of a name or of gzip's header changes nothing that the apps need

@@ -115,3 +115,24 @@ def test_a_label_for_each_output(contents):
 def test_twice_is_refused(contents):
     with pytest.raises(UserError, match="has TFLite Metadata already"):
         described(described(contents["float32"]))
+
+
+def test_a_bundle_for_mediapipe_is_verified(small_model, small_catalog, tmp_path):
+    from taxonvision.catalog.catalog import open_catalog
+    from taxonvision.export.export import export
+    from taxonvision.export.options import ExportOptions
+    from taxonvision.export.verify_profile import verify_profile
+    from taxonvision.runtime.verify import verify
+    from taxonvision.storage import Recipe
+
+    out = tmp_path / "bundle"
+    options = ExportOptions(["int8"], profile="mediapipe")
+    recipes = {"int8": Recipe("export")}
+    export(open_model(small_model), open_catalog(small_catalog), None, options, out, recipes)
+    assert verify(out) == verify_profile(out) == []
+    recognizer = open_bundle(out).recognizer()
+    pixels = np.asarray(Image.open(out / "golden/1.png"))
+    expected = recognizer.answer(recognizer.score(pixels[None])[0], 3, "en").suggestions
+    found = classified((out / "model.tflite").read_bytes(), pixels)
+    assert [each.category_name for each in found] == [each.taxon.name for each in expected]
+    assert [each.score for each in found] == pytest.approx([e.score for e in expected], abs=1e-4)

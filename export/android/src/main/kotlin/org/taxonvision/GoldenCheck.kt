@@ -35,11 +35,12 @@ private fun finding(
 private fun largestDifference(bundle: Bundle, golden: Golden, probabilities: DoubleArray): Double {
     val leafOfRow = HashMap<Int, Int>()
     for ((leaf, row) in bundle.taxonomy.leafRows.withIndex()) leafOfRow[row] = leaf
-    var largest = 0.0
+    val known = probabilities.sum()
+    var largest = Math.abs(known - golden.known)
     for ((taxonId, expected) in golden.top) {
         val leaf = bundle.taxonomy.rowOf(taxonId)?.let { leafOfRow[it] }
             ?: throw BundleException("${golden.file} expects taxon $taxonId, which is no class")
-        largest = Math.max(largest, Math.abs(probabilities[leaf] - expected))
+        largest = Math.max(largest, Math.abs(probabilities[leaf] / known - expected))
     }
     return largest
 }

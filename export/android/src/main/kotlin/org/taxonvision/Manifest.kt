@@ -7,12 +7,15 @@ import org.json.JSONObject
  * What a golden photograph's best taxa score, and how far a client may be off.
  *
  * @property isExact whether its pixels are the model's input as they are.
+ * @property top scores of taxa, as shares of what all probabilities add up to.
+ * @property known what they add up to.
  */
 data class Golden(
     val file: String,
     val isExact: Boolean,
     val tolerance: Double,
-    val top: Map<Long, Double>
+    val top: Map<Long, Double>,
+    val known: Double
 )
 
 /**
@@ -76,12 +79,12 @@ data class Manifest(
                 Thresholds.of(json.getJSONObject("thresholds")),
                 json.getJSONArray("languages").let { codes -> List(codes.length(), codes::getString) },
                 json.getJSONArray("golden").let { entries ->
-                    List(entries.length()) { golden(entries.getJSONObject(it)) }
+                    List(entries.length()) { golden(entries.getJSONObject(it), schema) }
                 }
             )
         }
 
-        private fun golden(entry: JSONObject): Golden {
+        private fun golden(entry: JSONObject, schema: Int): Golden {
             val top = LinkedHashMap<Long, Double>()
             val best = entry.getJSONArray("top")
             for (place in 0 until best.length()) {
@@ -92,7 +95,8 @@ data class Manifest(
                 entry.getString("file"),
                 entry.getBoolean("exact"),
                 entry.getDouble("tolerance"),
-                top
+                top,
+                if (schema == 1) 1.0 else entry.getDouble("known")
             )
         }
 
