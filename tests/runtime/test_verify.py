@@ -42,12 +42,13 @@ def files(small_bundle):
 @pytest.fixture
 def quiet_place(tmp_path, monkeypatch):
     """An empty folder for bundles; what is written elsewhere would be below its parent."""
+    inner = tmp_path / "inner"
     for name in ("bundles", "temporary", "work"):
-        (tmp_path / name).mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "bundles"
+        (inner / name).mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(inner / "temporary"))
+    monkeypatch.setenv("TMPDIR", str(inner / "temporary"))
+    monkeypatch.chdir(inner / "work")
+    return inner / "bundles"
 
 
 def listing(root: Path):
