@@ -19,8 +19,9 @@ from taxonvision.export.model_card import model_card
 from taxonvision.export.options import INAT, ExportOptions
 from taxonvision.export.scenes import Threshold
 from taxonvision.export.source import Source
-from taxonvision.runtime.bundle import MANIFEST, SCHEMA_VERSION, TAXONOMY_COLUMNS
+from taxonvision.runtime.bundle import MANIFEST, SCHEMA_VERSION
 from taxonvision.runtime.bundle_files import CHECKSUMS
+from taxonvision.runtime.bundle_texts import TAXONOMY_COLUMNS
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.storage import Recipe, write_json

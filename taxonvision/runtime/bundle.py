@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,25 +13,19 @@ import numpy as np
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError, read_upright
 from taxonvision.runtime.bundle_files import MANIFEST, open_files
+from taxonvision.runtime.bundle_texts import read_json, read_names, read_taxa, whole
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.probabilities import are_shares, probabilities_of
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.taxonomy.names import LANGUAGE
-from taxonvision.taxonomy.tree import Taxon, Taxonomy
+from taxonvision.taxonomy.tree import Taxonomy
 
 SCHEMA_VERSION = 2
-TAXONOMY_COLUMNS = (
-    "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
-)  # fmt: skip
 _LARGE_LOGIT = 1e9
 _TFLITE = b"TFL3"  # after four bytes
 _OUTPUT_KINDS = ("probabilities", "logits")
-_MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
-# What readers in every language take for the same number; Python's own take " 1_0 " too.
-_WHOLE = re.compile("0|-?[1-9][0-9]*")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -94,13 +83,13 @@ class Bundle:
 
     def taxa(self) -> tuple[Taxonomy, tuple[int, ...]]:
         """The tree, and the taxon id of each output of the model."""
-        return _read_taxa(self.read("taxonomy.csv"), self.source)
+        return read_taxa(self.read("taxonomy.csv"), self.source)
 
     def names(self) -> dict[str, dict[int, str]]:
         """Common names by language and taxon id."""
         files = {language: f"names/{language}.json" for language in self.languages}
         return {
-            language: _read_names(self.read(file), f"{self.source}: {file}")
+            language: read_names(self.read(file), f"{self.source}: {file}")
             for language, file in files.items()
         }
 
@@ -172,7 +161,7 @@ def open_bundle(path: Path) -> Bundle:
 
 def read_manifest(read: Callable[[str], bytes], path: Path) -> dict[str, Any]:
     """The object in a bundle.json of a version that this program reads, or UserError."""
-    manifest = _read_json(read(MANIFEST), f"{path}: {MANIFEST}")
+    manifest = read_json(read(MANIFEST), f"{path}: {MANIFEST}")
     version = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if type(version) is not int or version < 1:
         raise UserError(f"{path}: {MANIFEST} has no schema_version; export the bundle again")
@@ -230,7 +219,7 @@ def _parse(
         fingerprint=fingerprint,
         name=str(manifest["name"]),
         quantization=str(manifest["quantization"]),
-        contract=Contract(_whole(contract["size"]), float(contract["crop_ratio"])),
+        contract=Contract(whole(contract["size"]), float(contract["crop_ratio"])),
         output_kind=_output_kind(manifest),
         unknown_logit=_unknown_logit(manifest),
         thresholds=Thresholds.from_json(manifest["thresholds"]),
@@ -259,7 +248,7 @@ def _output_kind(manifest: Mapping[str, Any]) -> str:
 
 
 def _golden(entry: Mapping[str, Any], version: int) -> Golden:
-    top = {_whole(best["taxon_id"]): _fraction(best["score"]) for best in entry["top"]}
+    top = {whole(best["taxon_id"]): _fraction(best["score"]) for best in entry["top"]}
     if not top:
         raise ValueError("a golden photograph expects no taxon")
     return Golden(
@@ -280,91 +269,9 @@ def _language(code: Any) -> str:
     return str(code)
 
 
-def _whole(value: Any) -> int:
-    """A whole number of 64 bits, or its digits."""
-    number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
-    if type(number) is not int or abs(number) > _MAX_WHOLE:
-        raise ValueError(f"{value!r} is no whole number of 64 bits")
-    return number
-
-
 def _fraction(value: Any) -> float:
     """A score or threshold; float32 probabilities may be a little above 1."""
     number = float(value)
     if not 0 <= number <= 1.000001:
         raise ValueError(f"{value!r} is no fraction of 1")
     return number
-
-
-def _read_json(content: bytes, source: str) -> Any:
-    try:
-        # As text: of bytes, Python would take UTF-16 too, which is not what other readers expect.
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_without_twins)
-        # Python reads more than JSON: NaN and halves of surrogate pairs, which cannot be printed.
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError) as error:
-        reason = type(error).__name__ if isinstance(error, RecursionError) else str(error)[:200]
-        raise UserError(f"{source} is no JSON: {reason}") from None
-    return value
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The fields of an object; of two of one name, readers would take either."""
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in fields:
-            raise ValueError(f"{name!r} stands in it twice")
-        fields[name] = value
-    return fields
-
-
-def _read_names(content: bytes, source: str) -> dict[int, str]:
-    value = _read_json(content, source)
-    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value.values()):
-        raise UserError(f"{source} does not hold a name for each taxon id")
-    try:
-        return {_whole(taxon_id): name for taxon_id, name in value.items()}
-    except ValueError as error:
-        raise UserError(f"{source}: {str(error)[:200]}") from None
-
-
-def _read_taxa(content: bytes, source: Path) -> tuple[Taxonomy, tuple[int, ...]]:
-    where = f"{source}: taxonomy.csv"
-    taxa = []
-    outputs: list[tuple[int, int]] = []
-    try:
-        rows = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
-        for row in rows:
-            taxon, output = _taxon(row)
-            taxa.append(taxon)
-            if output is not None:
-                outputs.append((output, taxon.taxon_id))
-    except KeyError as error:
-        raise UserError(f"{where} has no column {error}") from None
-    except (ValueError, csv.Error) as error:
-        raise UserError(f"{where} cannot be read: {str(error)[:200]}") from None
-    outputs.sort()
-    if [output for output, _ in outputs] != list(range(len(outputs))):
-        raise UserError(f"{where}: the leaf_class_ids do not count 0, 1, 2 ...")
-    return Taxonomy(taxa, where), tuple(taxon_id for _, taxon_id in outputs)
-
-
-def _taxon(row: Mapping[str, str]) -> tuple[Taxon, int | None]:
-    """A row's taxon and the position of its output; ValueError or KeyError when it is garbled."""
-    cells = {column: row[column] for column in TAXONOMY_COLUMNS}
-    if None in row or None in row.values():  # where DictReader puts cells too many and too few
-        raise ValueError(f"a row has not as many cells as the header: {list(cells.values())}")
-    parent, output = cells["parent_taxon_id"], cells["leaf_class_id"]
-    name, level = cells["name"].strip(), cells["rank_level"]
-    if len(name.splitlines()) != 1 or len(cells["rank"].splitlines()) > 1:
-        raise ValueError(f"a row lacks a name of one line, or a rank: {list(cells.values())}")
-    if not _NUMBER.fullmatch(level) or not math.isfinite(float(level)):
-        raise ValueError(f"a row lacks a rank_level: {list(cells.values())}")
-    taxon = Taxon(
-        taxon_id=_whole(cells["taxon_id"]),
-        parent_taxon_id=_whole(parent) if parent else None,
-        rank=cells["rank"],
-        name=name,
-        rank_level=float(level),
-    )
-    return taxon, _whole(output) if output else None

@@ -33,8 +33,11 @@ class BitmapDecoder : Decoder {
         val options = BitmapFactory.Options()
         options.inScaled = false
         options.inPreferredConfig = Bitmap.Config.ARGB_8888
-        val bitmap = BitmapFactory.decodeByteArray(file, 0, file.size, options)
-            ?: throw IOException("not a photograph that Android can decode")
+        val bitmap = try {
+            BitmapFactory.decodeByteArray(file, 0, file.size, options)
+        } catch (error: OutOfMemoryError) {
+            throw IOException("${bounds.outWidth} x ${bounds.outHeight} pixels are too many for the memory")
+        } ?: throw IOException("not a photograph that Android can decode")
         // Values as they are in the file: getPixels would convert them from the photograph's profile.
         if (Build.VERSION.SDK_INT >= 29 && bitmap.config == Bitmap.Config.ARGB_8888) {
             bitmap.setColorSpace(ColorSpace.get(ColorSpace.Named.SRGB))

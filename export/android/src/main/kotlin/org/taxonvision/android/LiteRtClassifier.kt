@@ -11,10 +11,7 @@ import org.tensorflow.lite.Interpreter
 /** The model of a bundle run by LiteRT on the CPU; threads take turns. */
 class LiteRtClassifier(bundle: Bundle, threads: Int = 2) : Classifier, Closeable {
     private val readsFloats = bundle.manifest.readsFloats
-    private val interpreter = Interpreter(
-        direct(bundle.model()),
-        Interpreter.Options().setNumThreads(threads)
-    )
+    private val interpreter = opened(bundle.model(), threads)
     private val input = interpreter.getInputTensor(0).numBytes().let { bytes ->
         ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
     }
@@ -47,6 +44,13 @@ class LiteRtClassifier(bundle: Bundle, threads: Int = 2) : Classifier, Closeable
     @Synchronized
     override fun close() = interpreter.close()
 }
+
+private fun opened(model: ByteArray, threads: Int): Interpreter =
+    try {
+        Interpreter(direct(model), Interpreter.Options().setNumThreads(threads))
+    } catch (error: IllegalArgumentException) {
+        throw BundleException("model.tflite is no model that LiteRT can run: ${error.message}")
+    }
 
 private fun direct(content: ByteArray): ByteBuffer {
     val buffer = ByteBuffer.allocateDirect(content.size).order(ByteOrder.nativeOrder())
