@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from taxonvision.progress import say
+from taxonvision.text import several
+
 KNOWN = 0.95
 """What probabilities add up to where `unknown_logit_of` draws the line.
 
@@ -37,6 +40,15 @@ class Unknown:
     kept: float
     scenes: int
     false_names: float
+
+    def in_words(self, threshold: float, kind: str = "") -> str:
+        """What a threshold for the sum of all probabilities does; `kind` of scenes."""
+        scenes = several(self.scenes, f"{kind} scene".strip())
+        return (
+            f"scores that add up to less than {threshold:.3f} mean no organism that it knows: "
+            f"{self.kept:.1%} of {several(self.photographs, 'photograph')} keep their name, "
+            f"{self.false_names:.1%} of {scenes} get one"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """As manifests hold it."""
@@ -86,6 +98,25 @@ def fit_unknown(named: np.ndarray, scenes: np.ndarray) -> Unknown | None:
         kept=float(kept[best]),
         scenes=len(empty),
         false_names=float(false_names[best]),
+    )
+
+
+def tell_apart(named: np.ndarray, scenes: np.ndarray, whose: str) -> Unknown | None:
+    """`fit_unknown`; why it is not to be had is said of `whose`, "the model" or "the bundle"."""
+    if len(named) < FEWEST:
+        say_too_few(f"{several(len(named), 'validation photograph')} named rightly", whose)
+        return None
+    found = fit_unknown(named, scenes)
+    if found is None:
+        say("warning: the scores do not tell organisms from scenes without")
+    return found
+
+
+def say_too_few(photographs: str, whose: str) -> None:
+    """Say why `whose` model or bundle will never say that it knows nothing."""
+    say(
+        f"warning: {photographs} are too few to tell organisms from scenes without; {whose} will "
+        "have a name for everything"
     )
 
 

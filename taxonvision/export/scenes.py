@@ -12,7 +12,7 @@ import numpy as np
 from taxonvision.dataset.negatives import drawn_scenes, read_scenes
 from taxonvision.errors import UserError
 from taxonvision.evaluation.calibration import log_sum_exp
-from taxonvision.evaluation.unknown import FEWEST, fit_unknown, unknown_logit_of
+from taxonvision.evaluation.unknown import FEWEST, fit_unknown, tell_apart, unknown_logit_of
 from taxonvision.export.head import ExportHead
 from taxonvision.export.judge import Named, Score
 from taxonvision.features.extract import FeatureExtractor
@@ -21,7 +21,6 @@ from taxonvision.models.backbones import Backbone
 from taxonvision.models.directory import MANIFEST, Model
 from taxonvision.progress import say
 from taxonvision.runtime.contract import Contract
-from taxonvision.text import several
 
 _DRAWN = 100
 _MOST = 1000
@@ -105,19 +104,12 @@ def with_unknown_logit(
     energies = np.concatenate([np.empty(0), *(energy for energy, _ in named)])
     best = np.concatenate([np.empty(0, np.int64), *(best for _, best in named)])
     right = energies[best == truth]
-    if len(right) < FEWEST:
-        say(
-            f"{several(len(right), 'validation photograph')} named rightly are too few to tell "
-            "organisms from scenes without; the bundle will have a name for everything"
-        )
-        return head
     extractor = FeatureExtractor(backbone.model)
     starts = range(0, len(scenes.pixels), extractor.batch)
     parts = [extractor.of(scenes.pixels[start : start + extractor.batch]) for start in starts]
     empty = [log_sum_exp(logits) for logits in head.logits(np.concatenate(parts))]
-    found = fit_unknown(right, np.concatenate(empty))
+    found = tell_apart(right, np.concatenate(empty), "the bundle")
     if found is None:
-        say("warning: the scores do not tell organisms from scenes without")
         return head
     return replace(head, unknown_logit=round(unknown_logit_of(found.threshold), 4))
 
@@ -138,11 +130,7 @@ def fit_threshold(scenes: Scenes, score: Score, this: Named, truth: np.ndarray) 
         return Threshold()
     if found.false_names > _TOO_MANY:
         say("warning: most scenes without organisms still get a name")
-    say(
-        f"scores that add up to less than {found.threshold:.3f} mean no organism that it knows: "
-        f"{found.kept:.1%} of {several(found.photographs, 'photograph')} keep their name, "
-        f"{found.false_names:.1%} of {several(found.scenes, f'{scenes.negatives} scene')} get one"
-    )
+    say(found.in_words(found.threshold, scenes.negatives))
     record = {name: _rounded(value) for name, value in found.as_json().items()}
     return Threshold(record.pop("threshold"), {"negatives": scenes.negatives, **record})
 

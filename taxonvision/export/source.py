@@ -10,7 +10,7 @@ import numpy as np
 
 from taxonvision.catalog.catalog import Catalog
 from taxonvision.errors import UserError
-from taxonvision.evaluation.unknown import FEWEST
+from taxonvision.evaluation.unknown import FEWEST, say_too_few
 from taxonvision.export.factorise import (
     check_rank,
     factorise,
@@ -122,10 +122,7 @@ def open_source(
         scenes = open_scenes(options.negatives, contract, options.seed)
         head = with_unknown_logit(head, validation.features, validation.truth, scenes, backbone)
     else:
-        say(
-            f"{several(len(validation), 'validation photograph')} are too few to tell organisms "
-            "from scenes without; the bundle will have a name for everything"
-        )
+        say_too_few(several(len(validation), "validation photograph"), "the bundle")
     score = _score(exported_network(backbone.model, head, PROBABILITIES))
     pixels = validation.pixels(contract, "reading validation photographs")
     if backbone is not trained:  # it sees other pixels

@@ -23,7 +23,13 @@ from taxonvision.evaluation.calibration import (
     fit_temperature,
     log_sum_exp,
 )
-from taxonvision.evaluation.unknown import FEWEST, KNOWN, Unknown, fit_unknown, unknown_logit_of
+from taxonvision.evaluation.unknown import (
+    FEWEST,
+    KNOWN,
+    say_too_few,
+    tell_apart,
+    unknown_logit_of,
+)
 from taxonvision.features.extract import FeatureExtractor
 from taxonvision.features.rows import Rows
 from taxonvision.progress import say, track
@@ -142,7 +148,7 @@ def calibrate(
     numbers = drawn(len(held_out), len(active), seed)
     if not len(numbers):
         if scenes is not None:
-            say(f"warning: {_too_few(len(held_out), '')}")
+            say_too_few(several(len(held_out), "validation photograph"), "the model")
         return _kept(before or Calibrated())
     column = np.full(len(classes), -1)
     column[active] = np.arange(len(active))
@@ -181,32 +187,13 @@ def _kept(before: Calibrated) -> Calibrated:
 
 def _unknown(named: np.ndarray, scenes: np.ndarray) -> dict[str, Any] | None:
     """What `model.json` says of the logit that tells the two apart, energies [n] and [m]."""
-    if len(named) < FEWEST:
-        say(f"warning: {_too_few(len(named), ' named rightly')}")
-        return None
-    found = fit_unknown(named, scenes)
+    found = tell_apart(named, scenes, "the model")
     if found is None:
-        say("warning: the scores do not tell organisms from scenes without")
         return None
-    say(_in_words(found))
+    say(found.in_words(KNOWN))
     value = found.as_json()
     logit = unknown_logit_of(value.pop("threshold"))
     return {"logit": logit, "threshold": KNOWN, "negatives": "given", **value}
-
-
-def _too_few(photographs: int, named: str) -> str:
-    return (
-        f"{several(photographs, 'validation photograph')}{named} are too few to tell organisms "
-        "from scenes without; the model will have a name for everything"
-    )
-
-
-def _in_words(found: Unknown) -> str:
-    return (
-        f"scores that add up to less than {KNOWN} mean no organism that it knows: "
-        f"{found.kept:.1%} of {several(found.photographs, 'photograph')} keep their name, "
-        f"{found.false_names:.1%} of {several(found.scenes, 'scene')} get one"
-    )
 
 
 def _logits(

@@ -27,6 +27,7 @@ from meadow import (
 from PIL import Image
 
 from taxonvision.cli.main import main
+from taxonvision.evaluation import unknown
 from taxonvision.evaluation.unknown import KNOWN
 from taxonvision.models.classifier import (
     assemble,
@@ -195,7 +196,8 @@ def test_a_release_of_all_photographs(update, base, all_catalog, tmp_path, run):
 @pytest.mark.slow
 def test_each_release_is_calibrated_anew(update, tmp_path, monkeypatch):
     """Enough validation photographs, then too few; scenes, then none."""
-    monkeypatch.setattr(calibrate, "FEWEST", 3)
+    for place in (calibrate, unknown):
+        monkeypatch.setattr(place, "FEWEST", 3)
     scenes = tmp_path / "scenes"
     scenes.mkdir()
     for number in range(5):
@@ -208,7 +210,8 @@ def test_each_release_is_calibrated_anew(update, tmp_path, monkeypatch):
     assert b.manifest["unknown"]["scenes"] == 5
     assert b.unknown_threshold == KNOWN
     assert unknown_logit_in(b.load()) == pytest.approx(b.unknown_logit)
-    monkeypatch.setattr(calibrate, "FEWEST", 20)
+    for place in (calibrate, unknown):
+        monkeypatch.setattr(place, "FEWEST", 20)
     told = update("--epochs=0", model=b.folder, out=tmp_path / "c")
     assert told.code == 0
     c = open_model(tmp_path / "c")

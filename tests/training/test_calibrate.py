@@ -16,6 +16,7 @@ from taxonvision.taxonomy.classes import TaxonClass
 
 load_keras()
 
+from taxonvision.evaluation import unknown  # noqa: E402
 from taxonvision.evaluation.unknown import KNOWN  # noqa: E402
 from taxonvision.models.classifier import temperature_of, unknown_logit_in  # noqa: E402
 from taxonvision.models.directory import open_model  # noqa: E402
@@ -157,7 +158,8 @@ def train(small_catalog, tmp_path):
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("trained", ["head", "all"])
 def test_train_with_scenes(train, scenes, tmp_path, monkeypatch, capsys, trained):
-    monkeypatch.setattr(module, "FEWEST", 1)
+    for place in (module, unknown):
+        monkeypatch.setattr(place, "FEWEST", 1)
     flags = ["--epochs=3", f"--train={trained}", f"--negatives={scenes}"]
     assert train(*flags) == 0
     told = capsys.readouterr().err
