@@ -68,9 +68,12 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         code = _announce_and_run([*step, "--overwrite"] if values.overwrite else step)
         if code:
             return code
+    bundle = bundles / "int8"
     photograph = _typical_photograph(catalog, results / "int8")
-    code = _announce_and_run(["predict", f"--model={bundles / 'int8'}", str(photograph)])
-    say(f"\nThe bundle for a phone is {bundles / 'int8'}, the comparison {work / 'comparison'}.")
+    code = _announce_and_run(["verify", str(bundle)]) or _announce_and_run(
+        ["predict", f"--model={bundle}", str(photograph)]
+    )
+    say(f"\nThe bundle for a phone is {bundle}, the comparison {work / 'comparison'}.")
     return code
 
 

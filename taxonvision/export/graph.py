@@ -29,4 +29,5 @@ def exported_network(backbone: keras.Model, head: ExportHead, output_type: str) 
     elif output_type == PROBABILITIES:
         output = answer(output, None)
     last.set_weights([head.kernels[-1], bias])
-    return keras.Model(inputs, output)
+    # Named, for what Keras would count up stands in the names of tensors in the file.
+    return keras.Model(inputs, output, name="exported")

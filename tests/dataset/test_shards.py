@@ -210,7 +210,7 @@ def test_train_takes_shards_for_the_catalog(small_shards, tmp_path, capsys):
     assert "were shrunk to 32 pixels and are enlarged for a network that wants 40" in said
     model = read_json(tmp_path / "model" / "model.json")
     assert model["catalog"] == open_shards(small_shards).fingerprint
-    assert set(model["made_by"]["inputs"]) == {"catalog", "shards"}
+    assert set(model["made_by"]["inputs"]) == {"catalog", "shards", "negatives"}
 
 
 def test_export_wants_the_catalog(small_model, small_shards, tmp_path, capsys):

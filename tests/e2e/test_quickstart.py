@@ -25,9 +25,9 @@ def test_every_step_is_announced_by_the_command_that_does_it(workshop):
     ]
     assert announced == [
         "synth", "ingest", "train", "evaluate", "export",
-        "evaluate", "evaluate", "evaluate", "evaluate", "compare", "predict",
+        "evaluate", "evaluate", "evaluate", "evaluate", "compare", "verify", "predict",
     ]  # fmt: skip
-    others = {"quickstart", "prepare", "taxa", "update", "lineage"}
+    others = {"quickstart", "prepare", "taxa", "update", "lineage", "distill"}
     assert set(announced) == set(COMMANDS) - others
 
 
