@@ -60,7 +60,7 @@ def test_calibrated_scores_have_no_error_and_sharpened_ones_have(seed, factor):
         errors.append(
             expected_calibration_error(scores.max(axis=1), scores.argmax(axis=1) == truth)
         )
-    assert errors[0] < 0.03
+    assert errors[0] < 0.05
     assert errors[1] > 0.06
 
 
