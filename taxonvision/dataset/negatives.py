@@ -12,7 +12,7 @@ from taxonvision.catalog.sources.files import find_files
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError
 from taxonvision.progress import say, track
-from taxonvision.runtime.contract import Contract
+from taxonvision.runtime.contract import Contract, stacked
 from taxonvision.storage import digest_of
 from taxonvision.text import of_path, several
 
@@ -52,17 +52,15 @@ def read_scenes(scenes: Sequence[Path], contract: Contract, batch: int) -> Itera
     Those that cannot be read are said and left out; UserError when none can.
     """
     faults: list[str] = []
-    pending: list[np.ndarray] = []
-    for path, pixels in zip(scenes, contract.read(scenes), strict=True):
-        if isinstance(pixels, PhotographError):
-            faults.append(f"{of_path(path)}: {pixels}")
-            continue
-        pending.append(pixels)
-        if len(pending) == batch:
-            yield np.stack(pending)
-            pending = []
-    if pending:
-        yield np.stack(pending)
+
+    def readable() -> Iterator[np.ndarray]:
+        for path, pixels in zip(scenes, contract.read(scenes), strict=True):
+            if isinstance(pixels, PhotographError):
+                faults.append(f"{of_path(path)}: {pixels}")
+            else:
+                yield pixels
+
+    yield from stacked(readable(), batch)
     if len(faults) == len(scenes):
         raise UserError(f"no photograph that --negatives names can be read; {faults[0]}")
     _say_left_out(faults)

@@ -64,13 +64,23 @@ class Contract:
 
         Raises UserError at the first that cannot be read.
         """
-        pending: list[np.ndarray] = []
-        for source, pixels in zip(sources, self.read(sources), strict=True):
-            if isinstance(pixels, PhotographError):
-                raise UserError(listed_but_unusable(source, pixels))
-            pending.append(pixels)
-            if len(pending) == batch:
-                yield np.stack(pending)
-                pending = []
-        if pending:
+
+        def readable() -> Iterator[np.ndarray]:
+            for source, pixels in zip(sources, self.read(sources), strict=True):
+                if isinstance(pixels, PhotographError):
+                    raise UserError(listed_but_unusable(source, pixels))
+                yield pixels
+
+        yield from stacked(readable(), batch)
+
+
+def stacked(pixels: Iterable[np.ndarray], batch: int) -> Iterator[np.ndarray]:
+    """Photographs [S, S, 3] put together, [n, S, S, 3] with n ≤ `batch`, in order."""
+    pending: list[np.ndarray] = []
+    for each in pixels:
+        pending.append(each)
+        if len(pending) == batch:
             yield np.stack(pending)
+            pending = []
+    if pending:
+        yield np.stack(pending)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_trees import forests
 
 from taxonvision.runtime.answer import best_classes, common_ancestor, decide, is_unknown, kept
 from taxonvision.runtime.thresholds import Thresholds
@@ -18,17 +19,7 @@ RANKS = ("subspecies", "species", "genus", "tribe", "family", "superfamily", "or
 @st.composite
 def cases(draw):
     """A forest, classes on any of its nodes (inner ones too), and their probabilities."""
-    ids = draw(st.lists(st.integers(1, 999), min_size=1, max_size=25, unique=True))
-    taxa = [
-        Taxon.of_rank(
-            taxon_id,
-            draw(st.none() | st.sampled_from(ids[:position])) if position else None,
-            draw(st.sampled_from(RANKS)),
-            f"T{taxon_id}",
-        )
-        for position, taxon_id in enumerate(ids)
-    ]
-    classes = draw(st.lists(st.sampled_from(ids), min_size=1, unique=True))
+    taxa, classes = draw(forests(RANKS, 999))
     # Eighths and small ones: equal scores, and scores on either side of each threshold.
     weight = st.sampled_from([0, 1e-9, 1e-5, 1e-3, 0.01, 0.125, 0.25, 0.5, 1]) | st.floats(0, 1)
     drawn = draw(st.lists(weight, min_size=len(classes), max_size=len(classes)))

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from random_trees import forests
 
 from taxonvision.taxonomy.ranks import MAIN_RANKS
 from taxonvision.taxonomy.rollup import RollUp
@@ -14,17 +15,7 @@ RANKS = [*MAIN_RANKS, "tribe"]
 @st.composite
 def cases(draw):
     """A forest in any order, and classes on any of its nodes in any order."""
-    ids = draw(st.lists(st.integers(1, 10**9), min_size=1, max_size=25, unique=True))
-    taxa = [
-        Taxon.of_rank(
-            taxon_id,
-            draw(st.none() | st.sampled_from(ids[:position])) if position else None,
-            draw(st.sampled_from(RANKS)),
-            f"T{taxon_id}",
-        )
-        for position, taxon_id in enumerate(ids)
-    ]
-    classes = draw(st.lists(st.sampled_from(ids), min_size=1, unique=True))
+    taxa, classes = draw(forests(RANKS, 10**9))
     return Taxonomy(draw(st.permutations(taxa))), classes
 
 
