@@ -23,7 +23,7 @@ from taxonvision.export.head import ExportHead
 from taxonvision.export.inat import SIZE as INAT_SIZE
 from taxonvision.export.judge import Named, Score, scored
 from taxonvision.export.options import AUTO_RANK, INAT, PROBABILITIES, ExportOptions
-from taxonvision.export.photographs import draw
+from taxonvision.export.photographs import Drawn, draw
 from taxonvision.export.refit_factors import refit, smallest_rank
 from taxonvision.export.region import Region
 from taxonvision.export.scenes import (
@@ -100,12 +100,20 @@ def open_source(
     if isinstance(options.head_rank, int):
         check_rank(options.head_rank, len(kernel), len(positions))
     store = FeatureStore(options.cache, trained, model.contract)
-    in_factors = _in_factors(whole, catalog, options, store)
+
+    def held_out(head: ExportHead) -> Drawn:
+        count, seed = options.validation_photographs, options.seed
+        return draw(catalog, "val", head.taxon_ids, count, seed, store)
+
+    in_factors = whole
+    validation: Drawn | None = None
+    if options.head_rank is not None:
+        validation = held_out(whole)
+        in_factors = _in_factors(whole, options.head_rank, catalog, options, store, validation)
     if region is not None:
         whole, in_factors = _cut(whole, in_factors, positions)
-    validation = draw(
-        catalog, "val", whole.taxon_ids, options.validation_photographs, options.seed, store
-    )
+    if validation is None or region is not None:
+        validation = held_out(whole)
     full = whole.tempered(model.temperature)
     head = full if in_factors is whole else in_factors.tempered(model.temperature)
     full = replace(full, unknown_logit=None if region else model.unknown_logit)
@@ -169,20 +177,17 @@ def _sized(
 
 def _in_factors(
     whole: ExportHead,
+    rank: int | str,
     catalog: Catalog,
     options: ExportOptions,
     store: FeatureStore,
+    validation: Drawn,
 ) -> ExportHead:
-    """The head in two factors, where that is asked for; UserError where it cannot be had.
+    """The head in two factors; UserError where they cannot be had.
 
     They are those of all taxa, whatever the region: its bundle then orders taxa as the full one.
     """
-    if options.head_rank is None:
-        return whole
-    validation = draw(
-        catalog, "val", whole.taxon_ids, options.validation_photographs, options.seed, store
-    )
-    if options.head_rank == AUTO_RANK and len(validation) < FEWEST:
+    if rank == AUTO_RANK and len(validation) < FEWEST:
         raise UserError(
             f"--head_rank=auto judges by {FEWEST} validation photographs or more, of which there "
             f"are {len(validation)}: give a number, or more of them by --validation_photographs"
@@ -194,7 +199,7 @@ def _in_factors(
             "knows, to fit a factorised head on"
         )
     kernel, bias, features = whole.kernels[0], whole.bias, learned.features
-    if options.head_rank == AUTO_RANK:
+    if rank == AUTO_RANK:
         factors = smallest_rank(
             kernel,
             bias,
@@ -205,7 +210,7 @@ def _in_factors(
             seed=options.seed,
         )
     else:
-        rough = factorise(kernel, bias, features, int(options.head_rank) - 1)
+        rough = factorise(kernel, bias, features, int(rank) - 1)
         held_out = validation.features if len(validation) >= FEWEST else None
         factors = refit(rough, kernel, bias, features, seed=options.seed, held_out=held_out)
         factors = with_common_logit(factors, kernel, bias, features)
