@@ -64,4 +64,6 @@ def open_bare_tflite(path: Path, classes: Path, taxonomy: Taxonomy) -> Recognize
         taxonomy=taxonomy.closure(taxon_ids),
         names={},
         score=model.run,
+        # One that reads several photographs at once is better given them so.
+        another=(lambda: model.another().run) if model.input.shape[0] == 1 else None,
     )

@@ -16,7 +16,7 @@ from taxonvision.runtime.bundle_files import MANIFEST, open_files
 from taxonvision.runtime.bundle_texts import read_json, read_names, read_taxa, whole
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.probabilities import are_shares, probabilities_of
-from taxonvision.runtime.recognizer import Recognizer
+from taxonvision.runtime.recognizer import Recognizer, Scorer
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.taxonomy.names import LANGUAGE
@@ -118,9 +118,10 @@ class Bundle:
             names=self.names(),
             score=self._score(model),
             thresholds=self.thresholds,
+            another=lambda: self._score(model.another()),
         )
 
-    def _score(self, model: TFLiteModel) -> Callable[[np.ndarray], np.ndarray]:
+    def _score(self, model: TFLiteModel) -> Scorer:
         """From pixels to probabilities, whatever the model answers."""
         if self.output_kind == "probabilities":
             return model.run

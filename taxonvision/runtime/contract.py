@@ -49,15 +49,15 @@ class Contract:
 
     def read(self, sources: Iterable[Source]) -> Iterator[np.ndarray | PhotographError]:
         """Each photograph as uint8 [size, size, 3], or why it cannot be, in order, in threads."""
+        return map_in_order(self.read_one, sources)
 
-        def read_one(source: Source) -> np.ndarray | PhotographError:
-            try:
-                with upright(source) as image:
-                    return self.apply(image)
-            except PhotographError as error:
-                return error
-
-        return map_in_order(read_one, sources)
+    def read_one(self, source: Source) -> np.ndarray | PhotographError:
+        """A photograph as uint8 [size, size, 3], or why it cannot be."""
+        try:
+            with upright(source) as image:
+                return self.apply(image)
+        except PhotographError as error:
+            return error
 
     def read_batches(self, sources: Sequence[Source], batch: int) -> Iterator[np.ndarray]:
         """All photographs, uint8 [n, size, size, 3] with n ≤ `batch`, in order.

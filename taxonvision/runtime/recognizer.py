@@ -15,6 +15,9 @@ from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.rollup import RollUp
 from taxonvision.taxonomy.tree import Taxonomy
 
+Scorer = Callable[[np.ndarray], np.ndarray]
+"""uint8 [N, size, size, 3] to float32 probabilities [N, C]."""
+
 
 @dataclass(frozen=True)
 class Recognizer:
@@ -31,6 +34,8 @@ class Recognizer:
         names: common names by language.
         score: uint8 [N, size, size, 3] to float32 probabilities [N, C].
         thresholds: what it takes to name a taxon.
+        another: makes one more scorer, of one thread, that runs beside the others and gives the
+            same scores; None where there is only `score`.
     """
 
     name: str
@@ -41,8 +46,9 @@ class Recognizer:
     class_taxon_ids: tuple[int, ...]
     taxonomy: Taxonomy
     names: Names = field(repr=False)
-    score: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    score: Scorer = field(repr=False)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    another: Callable[[], Scorer] | None = field(default=None, repr=False)
 
     @cached_property
     def roll_up(self) -> RollUp:

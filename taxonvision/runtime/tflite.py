@@ -35,6 +35,7 @@ class TFLiteModel:
         if len(content) > _MAX_MODEL_BYTES:
             raise UserError(f"{source} is larger than 2 GiB and no TFLite model")
         self.threads = threads or cores()
+        self._content = content
         self._source = source
         self._interpreter = _interpreter(content, source, self.threads)
         inputs = self._interpreter.get_input_details()
@@ -57,6 +58,10 @@ class TFLiteModel:
             )
         self._input_index = inputs[0]["index"]
         self._output_index = outputs[0]["index"]
+
+    def another(self) -> TFLiteModel:
+        """The same model with an interpreter of its own of one thread, to run beside this one."""
+        return TFLiteModel(self._content, self._source, threads=1)
 
     @property
     def signature(self) -> tuple[str, list[str]]:
