@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.catalog.contents import OF_SHA256, contents_in
+from taxonvision.catalog.examples import Observed
 from taxonvision.errors import UserError
 from taxonvision.photograph import Source
 from taxonvision.storage import digest_of, file_digest, read_manifest
@@ -125,6 +126,23 @@ class Catalog:
             licenses=columns["license"].tolist(),
             attributions=columns["attribution"].tolist(),
             contents=contents_in(columns),
+        )
+
+    def observed(self, split: str) -> Observed:
+        """Whose observations they are and where, in the order of `photos`."""
+        table = self.folder / "photos.parquet"
+        with reading_parquet(table, "ingest") as connection:
+            columns = connection.execute(
+                "SELECT coalesce(observation_id, '') AS observation_id,"
+                " coalesce(latitude, 'nan'::DOUBLE) AS latitude,"
+                " coalesce(longitude, 'nan'::DOUBLE) AS longitude"
+                " FROM read_parquet(?) WHERE split = ? ORDER BY class_id, photo_id",
+                [str(table), split],
+            ).fetchnumpy()
+        return Observed(
+            observation_ids=columns["observation_id"].tolist(),
+            latitudes=np.asarray(columns["latitude"], np.float64),
+            longitudes=np.asarray(columns["longitude"], np.float64),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +36,26 @@ class LabelledPhotos(Protocol):
         """Keys of their bytes, uint64 [n, 2] (`catalog.contents`), zeros where unknown."""
 
     def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Whose and where the photographs of a split are, in the order of `Examples.photos`.
+
+    Attributes:
+        observation_ids: n ids, "" where unknown.
+        latitudes: float64 [n], degrees, NaN where unknown.
+        longitudes: float64 [n], degrees, NaN where unknown.
+    """
+
+    observation_ids: list[str]
+    latitudes: np.ndarray
+    longitudes: np.ndarray
+
+    @classmethod
+    def nothing(cls, n: int) -> Observed:
+        """Of n photographs nothing is known."""
+        return cls([""] * n, np.full(n, np.nan), np.full(n, np.nan))
 
 
 class Examples(Protocol):
@@ -70,6 +91,9 @@ class Examples(Protocol):
 
     def photos(self, split: str) -> LabelledPhotos:
         """The photographs of one split, ordered by class and photo id."""
+
+    def observed(self, split: str) -> Observed:
+        """Their observations and coordinates."""
 
 
 def warn_if_shrunk_below(examples: Examples, short_side: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.catalog.contents import contents_in, stored_halves
+from taxonvision.catalog.examples import Observed
 from taxonvision.errors import UserError
 from taxonvision.photograph import Piece
 from taxonvision.storage import read_manifest
@@ -98,6 +99,10 @@ class Shards:
             attributions=columns["attribution"].tolist(),
             contents=contents_in(columns),
         )
+
+    def observed(self, split: str) -> Observed:
+        """Nothing: shards do not tell observations and places."""
+        return Observed.nothing(int(self.manifest["counts"].get(split, 0)))
 
 
 def is_shards(folder: Path) -> bool:

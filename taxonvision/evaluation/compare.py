@@ -85,7 +85,8 @@ def compare(
 
 def _check_same_photographs(reference: Results, candidate: Results) -> None:
     ours, theirs = reference.scores, candidate.scores
-    if reference.manifest["catalog"] != candidate.manifest["catalog"]:
+    catalogs = [each.manifest["catalog"]["fingerprint"] for each in (reference, candidate)]
+    if catalogs[0] != catalogs[1]:
         say(
             f"warning: {candidate.folder} comes from another catalog than {reference.folder}; "
             "photographs of the same id are taken for the same"

@@ -11,21 +11,26 @@ from pathlib import Path
 import numpy as np
 
 import taxonvision
-from taxonvision.catalog.examples import Examples, warn_if_shrunk_below
+from taxonvision.catalog.examples import Examples, Observed, warn_if_shrunk_below
 from taxonvision.errors import UserError
 from taxonvision.evaluation.metrics import accuracy_by_taxon, metrics
 from taxonvision.evaluation.report import write_results_report
 from taxonvision.evaluation.results import (
+    KNOWN,
     MANIFEST,
     SCHEMA_VERSION,
-    keep,
-    write_scores,
+    SCORES,
+    KnownTaxa,
+    write_known,
 )
+from taxonvision.evaluation.score_files import write_scores
+from taxonvision.evaluation.scores import Labelled, keep
 from taxonvision.photograph import Source
 from taxonvision.progress import say, track
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.storage import Recipe, digest_of, publish, write_json
 from taxonvision.tables import write_csv
+from taxonvision.taxonomy.names import Names, write_names
 from taxonvision.taxonomy.tree import Taxonomy, write_taxonomy
 
 _BATCH = 32
@@ -68,14 +73,15 @@ def evaluate(
         tree = _both_trees(recognizer.taxonomy, catalog.taxonomy)
         latency = _median_latency(recognizer, photos.sources[:_TIMED_PHOTOGRAPHS])
         scores = keep(
-            photos.photo_ids,
-            truth,
+            _labelled(photos.photo_ids, truth, catalog.observed(split)),
             _score(recognizer, photos.sources, split),
             recognizer.roll_up,
             recognizer.class_taxon_ids,
         )
-        write_scores(partial / "scores.parquet", scores)
+        write_scores(partial / SCORES, scores)
         write_taxonomy(partial / "taxonomy.csv", tree)
+        write_names(partial / "names.csv", _names_in(tree, catalog.names, recognizer.names))
+        write_known(partial / KNOWN, _known(recognizer, catalog, taxon_of_class))
         figures = metrics(scores, tree)
         write_json(partial / "metrics.json", figures)
         by_taxon = accuracy_by_taxon(scores, tree)
@@ -94,8 +100,12 @@ def evaluate(
                 "bytes": recognizer.bytes,
                 "classes": len(recognizer.class_taxon_ids),
             },
-            "catalog": catalog.fingerprint,
+            "catalog": {
+                "fingerprint": catalog.fingerprint,
+                "folder": str(catalog.folder.absolute()),
+            },
             "split": split,
+            "thresholds": recognizer.thresholds.as_json(),
             "median_latency_ms": latency,
             "threads": recognizer.threads,
             "fingerprint": digest_of(
@@ -108,6 +118,31 @@ def evaluate(
 
 def _both_trees(first: Taxonomy, second: Taxonomy) -> Taxonomy:
     return Taxonomy([*first, *(taxon for taxon in second if taxon.taxon_id not in first)])
+
+
+def _labelled(photo_ids: list[str], truth: np.ndarray, observed: Observed) -> Labelled:
+    return Labelled(
+        photo_ids, observed.observation_ids, truth, observed.latitudes, observed.longitudes
+    )
+
+
+def _known(recognizer: Recognizer, catalog: Examples, taxon_of_class: np.ndarray) -> KnownTaxa:
+    trained = taxon_of_class[catalog.photos("train").class_ids]
+    counts = dict(zip(*(a.tolist() for a in np.unique(trained, return_counts=True)), strict=True))
+    taxon_ids = recognizer.class_taxon_ids
+    return KnownTaxa(
+        np.array(taxon_ids, np.int64), np.array([counts.get(t, 0) for t in taxon_ids], np.int64)
+    )
+
+
+def _names_in(tree: Taxonomy, *sources: Names) -> Names:
+    """The common names of the tree's taxa; of two for one taxon the first source's."""
+    names: dict[str, dict[int, str]] = {}
+    for source in sources:
+        for language, by_taxon in source.items():
+            known = names.setdefault(language, {})
+            known.update((t, name) for t, name in by_taxon.items() if t in tree and t not in known)
+    return names
 
 
 def _score(recognizer: Recognizer, sources: Sequence[Source], split: str) -> Iterator[np.ndarray]:

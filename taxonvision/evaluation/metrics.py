@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from taxonvision.evaluation.results import Scores
+from taxonvision.evaluation.scores import Scores
 from taxonvision.taxonomy.ranks import MAIN_RANKS
 from taxonvision.taxonomy.tree import Taxonomy
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from taxonvision.evaluation.metrics import TaxonAccuracy, best_classes, is_right
-from taxonvision.evaluation.results import Scores
+from taxonvision.evaluation.scores import Scores
 from taxonvision.taxonomy.tree import Taxonomy
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from taxonvision.evaluation.results import Scores, keep
+from taxonvision.evaluation.scores import Labelled, Scores, keep
 from taxonvision.taxonomy.rollup import RollUp
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
@@ -41,7 +41,7 @@ def make_case(full, truth) -> Case:
     full, truth = np.asarray(full, np.float32), np.asarray(truth)
     ids = [f"photo{i}" for i in range(len(full))]
     halves = [full[: len(full) // 2], full[len(full) // 2 :]]
-    return Case(full, truth, keep(ids, truth, halves, RollUp(TREE, CLASSES), CLASSES))
+    return Case(full, truth, keep(Labelled.of(ids, truth), halves, RollUp(TREE, CLASSES), CLASSES))
 
 
 @pytest.fixture(params=["flat", "peaked", "sure", "ties"])

@@ -8,24 +8,26 @@ import pytest
 
 from taxonvision.errors import AlreadyDone, UserError
 from taxonvision.evaluation.compare import compare
-from taxonvision.evaluation.results import Results
+from taxonvision.evaluation.results import KnownTaxa, Results
 from taxonvision.storage import Recipe
 
 RIGHT, WRONG, OTHER = [1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0]
 
 
 @pytest.fixture
-def results_of(case_of, tree, tmp_path):
+def results_of(case_of, class_taxon_ids, tree, tmp_path):
     def make(name, full, truth) -> Results:
         manifest = {
             "model": {"bytes": 1000 * len(name)},
             "split": "test",
-            "catalog": "the same",
+            "catalog": {"fingerprint": "the same"},
             "median_latency_ms": 2.5,
             "threads": 2,
             "fingerprint": name,
         }
-        return Results(tmp_path / "results" / name, manifest, tree, case_of(full, truth).kept)
+        known = KnownTaxa(np.array(class_taxon_ids), np.full(len(class_taxon_ids), 10))
+        folder = tmp_path / "results" / name
+        return Results(folder, manifest, tree, case_of(full, truth).kept, known)
 
     return make
 
@@ -63,7 +65,7 @@ def test_other_photographs_or_labels_are_refused(results_of, tmp_path):
 
 def test_folders_of_the_same_name_are_told_apart(results_of, tmp_path):
     one = results_of("full", [RIGHT], [12])
-    other = Results(tmp_path / "elsewhere" / "full", one.manifest, one.taxonomy, one.scores)
+    other = Results(tmp_path / "elsewhere" / "full", one.manifest, one.taxonomy, one.scores, full.known)
     compare(one, [other], tmp_path / "out", Recipe("compare"))
     models = json.loads((tmp_path / "out" / "comparison.json").read_text())["models"]
     assert [row["name"] for row in models] == ["results/full", "elsewhere/full"]

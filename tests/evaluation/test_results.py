@@ -3,7 +3,8 @@ from __future__ import annotations
 import duckdb
 import numpy as np
 
-from taxonvision.evaluation.results import Scores, read_scores, write_scores
+from taxonvision.evaluation.score_files import read_scores, write_scores
+from taxonvision.evaluation.scores import Scores
 
 
 def same(first: Scores, second: Scores) -> bool:
