@@ -65,7 +65,9 @@ def test_other_photographs_or_labels_are_refused(results_of, tmp_path):
 
 def test_folders_of_the_same_name_are_told_apart(results_of, tmp_path):
     one = results_of("full", [RIGHT], [12])
-    other = Results(tmp_path / "elsewhere" / "full", one.manifest, one.taxonomy, one.scores, full.known)
+    other = Results(
+        tmp_path / "elsewhere" / "full", one.manifest, one.taxonomy, one.scores, one.known
+    )
     compare(one, [other], tmp_path / "out", Recipe("compare"))
     models = json.loads((tmp_path / "out" / "comparison.json").read_text())["models"]
     assert [row["name"] for row in models] == ["results/full", "elsewhere/full"]
