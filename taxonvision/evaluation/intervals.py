@@ -29,8 +29,10 @@ class Interval:
         return Interval(0.0 - self.high, 0.0 - self.low)  # and never -0.0
 
 
-def share(successes: int, n: int, confidence: float = 0.95) -> Interval:
+def share(successes: float, n: float, confidence: float = 0.95) -> Interval:
     """The score interval of a share of `n` draws; 0 to 1 where there are none.
+
+    Draws that tell unequally much may be as many as a number of equal ones that is not whole.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22
     (1927) 209–212.

@@ -1,0 +1,140 @@
+"""Intervals of figures by drawing observations again, with replacement.
+
+Photographs of one observation show the same organism and are right or wrong together, so whole
+observations are drawn: an interval that took photographs for independent would be too narrow.
+Source: Efron, Bootstrap methods, Annals of Statistics 7 (1979) 1–26; of whole clusters: Davison and
+Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from taxonvision.evaluation.intervals import Interval, share
+
+_CONFIDENCE = 0.95
+REPLICATES = 1000
+
+
+class Resampling:
+    """Replicates of a sample of n photographs, the same ones each time they are asked for.
+
+    One replicate is held at a time, so that memory does not grow with their number.
+    """
+
+    def __init__(
+        self, observations: np.ndarray, replicates: int = REPLICATES, seed: int = 0
+    ) -> None:
+        """Draw from these observations.
+
+        Args:
+            observations: int64 [n], the number of each photograph's observation.
+            replicates: how many are drawn.
+            seed: the same seed draws the same.
+        """
+        numbers, self._observation_of = np.unique(observations, return_inverse=True)
+        self.observations = len(numbers)
+        self._replicates = replicates
+        self._seed = seed
+
+    def weights(self) -> Iterator[np.ndarray]:
+        """How often each photograph is in a replicate: float64 [n], one array a replicate.
+
+        As many observations are drawn as there are; how often each is drawn is multinomial.
+        """
+        generator = np.random.default_rng(self._seed)
+        for _ in range(self._replicates):
+            drawn = generator.integers(self.observations, size=self.observations)
+            times = np.bincount(drawn, minlength=self.observations).astype(np.float64)
+            yield times[self._observation_of]
+
+    def interval(self, statistic: Callable[[np.ndarray], float | None]) -> Interval | None:
+        """The 95 % percentile interval of a figure.
+
+        Args:
+            statistic: the figure when photographs count as often as the weights, float64 [n], say;
+                None or NaN where a replicate has none, which is then left out.
+
+        Returns:
+            None where there are fewer than two observations, or no replicate has the figure.
+        """
+
+        def one(weights: np.ndarray) -> np.ndarray:
+            figure = statistic(weights)
+            return np.array([np.nan if figure is None else figure])
+
+        return self.intervals(one)[0]
+
+    def intervals(self, statistics: Callable[[np.ndarray], np.ndarray]) -> list[Interval | None]:
+        """`interval` of k figures at once, which draws the replicates once.
+
+        Args:
+            statistics: the figures, float64 [k], for weights, float64 [n]; NaN where there is none.
+        """
+        if self.observations < 2:
+            return [None for _ in statistics(np.ones(len(self._observation_of)))]
+        figures = np.array([statistics(weights) for weights in self.weights()])
+        return [_percentiles(column) for column in figures.T]
+
+    def share_interval(self, right: np.ndarray) -> Interval | None:
+        """The interval of the share of photographs that are right, bool [n].
+
+        Where all are right or all are wrong no replicate differs. The interval would have no width,
+        as if nothing could go otherwise; it is then Wilson's over the number of observations. None
+        where there are no photographs.
+        """
+        if not len(right):
+            return None
+        values = np.asarray(right, np.float64)
+        drawn = self.interval(lambda weights: float(weights @ values / weights.sum()))
+        ones = np.ones(len(values))
+        return self._or_wilson(drawn, float(values.mean()), ones)
+
+    def macro_interval(self, right: np.ndarray, taxa: np.ndarray) -> Interval | None:
+        """The interval of the mean over taxa, int64 [n], of the share that is right, bool [n].
+
+        Taxa that a replicate lacks are left out of its mean. Where it has no width it is Wilson's
+        over the number of observations that tell as much (see `_told_by`).
+        """
+        if not len(right):
+            return None
+        values = np.asarray(right, np.float64)
+        _, taxon_of = np.unique(taxa, return_inverse=True)
+        photographs = np.bincount(taxon_of)
+
+        def macro(weights: np.ndarray) -> float:
+            drawn = np.bincount(taxon_of, weights)
+            there = drawn > 0
+            return float((np.bincount(taxon_of, weights * values)[there] / drawn[there]).mean())
+
+        figure = float((np.bincount(taxon_of, values) / photographs).mean())
+        return self._or_wilson(self.interval(macro), figure, 1 / photographs[taxon_of])
+
+    def _or_wilson(self, drawn: Interval | None, figure: float, parts: np.ndarray) -> Interval:
+        if drawn is not None and drawn.low < drawn.high:
+            return drawn
+        n = self._told_by(parts)
+        return share(figure * n, n)
+
+    def _told_by(self, parts: np.ndarray) -> float:
+        """So many observations of equal weight tell as much as these, of unequal weight.
+
+        It is (Σ w)² / Σ w² over the weights w of the observations: their number where they are of
+        equal weight, less otherwise. Source: Kish, Survey Sampling (1965), section 11.7.
+
+        Args:
+            parts: float64 [n], what each photograph weighs in the figure.
+        """
+        weights = np.bincount(self._observation_of, parts)
+        return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _percentiles(figures: np.ndarray) -> Interval | None:
+    numbers = figures[~np.isnan(figures)]
+    if not len(numbers):
+        return None
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(numbers, (tail, 1 - tail))
+    return Interval(float(low), float(high))

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from taxonvision.evaluation.bootstrap import Resampling
+from taxonvision.evaluation.intervals import Interval, share
+
+
+def test_the_interval_of_a_share_is_that_of_scipy():
+    right = np.random.default_rng(1).random(400) < 0.7
+    found = Resampling(np.arange(400), replicates=4000).share_interval(right)
+    peer = stats.bootstrap(
+        (right.astype(float),), np.mean, n_resamples=4000, method="percentile", rng=2
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((peer.low, peer.high), abs=0.006)
+
+
+def test_photographs_of_one_observation_are_drawn_together():
+    observations = np.array([7, 3, 7, 3, 3, 9])
+    resampling = Resampling(observations, replicates=200)
+    for weights in resampling.weights():
+        assert all(len(set(weights[observations == number])) == 1 for number in (3, 7, 9))
+        assert weights[[1, 0, 5]].sum() == 3
+    totals = np.mean(list(resampling.weights()), axis=0)
+    assert totals == pytest.approx(np.ones(6), abs=0.25)
+
+
+def test_of_photographs_in_pairs_the_interval_is_wider_by_the_root_of_two():
+    right = np.random.default_rng(3).random(500) < 0.5
+    alone = Resampling(np.arange(500)).share_interval(right)
+    twice = Resampling(np.repeat(np.arange(500), 2)).share_interval(np.repeat(right, 2))
+    as_if_alone = Resampling(np.arange(1000)).share_interval(np.repeat(right, 2))
+    assert twice == alone
+    ratio = (twice.high - twice.low) / (as_if_alone.high - as_if_alone.low)
+    assert ratio == pytest.approx(np.sqrt(2), rel=0.1)
+
+
+def test_a_seed_draws_the_same_and_another_one_differs():
+    right = np.arange(50) % 3 > 0
+    first, again = (Resampling(np.arange(50), seed=5).share_interval(right) for _ in range(2))
+    assert first == again
+    assert Resampling(np.arange(50), replicates=99, seed=6).share_interval(right) != first
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    generator = np.random.default_rng(4)
+    observations = np.repeat(np.arange(120), 2)
+    held = 0
+    for _ in range(200):
+        right = generator.random(240) < np.repeat(generator.beta(7, 3, 120), 2)
+        interval = Resampling(observations, replicates=200).share_interval(right)
+        held += interval.low <= 0.7 <= interval.high
+    assert stats.binomtest(held, 200, 0.94).pvalue > 0.01
+
+
+@pytest.mark.parametrize("all_right", [True, False])
+def test_where_no_replicate_differs_the_width_is_that_of_wilson(all_right):
+    right = np.full(60, all_right)
+    observations = np.repeat(np.arange(20), 3)
+    expected = share(20 * all_right, 20)
+    resampling = Resampling(observations, replicates=50)
+    assert resampling.share_interval(right) == expected
+    assert resampling.macro_interval(right, np.repeat(np.arange(10), 6)) == expected
+
+
+def test_a_taxon_of_many_photographs_tells_no_more_than_one_of_few():
+    # 11² / (10 + 1 / 1000) is a little more than 12.
+    taxa = np.concatenate([np.arange(10), np.full(1000, 10)])
+    found = Resampling(np.arange(1010), replicates=20).macro_interval(np.ones(1010, bool), taxa)
+    assert share(12, 12).low < found.low < share(13, 13).low
+
+
+def test_one_observation_says_next_to_nothing():
+    resampling = Resampling(np.zeros(2, int))
+    assert resampling.interval(lambda weights: float(weights.sum())) is None
+    assert resampling.share_interval(np.array([True, True])) == share(1, 1)
+    assert resampling.share_interval(np.array([True, False])) == share(0.5, 1)
+    assert Resampling(np.zeros(0, int)).share_interval(np.zeros(0, bool)) is None
+
+
+def test_replicates_without_the_figure_are_left_out():
+    resampling = Resampling(np.arange(4), replicates=300)
+    found = resampling.interval(lambda w: None if w[0] == 0 else float(w[0]))
+    assert found.low >= 1
+    assert resampling.interval(lambda w: float("nan")) is None
+
+
+def test_several_figures_are_drawn_at_once():
+    resampling = Resampling(np.arange(30))
+    values = np.random.default_rng(5).random((2, 30))
+    both = resampling.intervals(lambda w: values @ w / w.sum())
+    alone = [resampling.interval(lambda w, v=v: float(v @ w / w.sum())) for v in values]
+    for one, other in zip(both, alone, strict=True):
+        assert (one.low, one.high) == pytest.approx((other.low, other.high))
+    assert Resampling(np.zeros(30)).intervals(lambda w: values @ w) == [None, None]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.booleans()), min_size=1))
+def test_an_interval_lies_between_0_and_1_and_has_a_width(rows):
+    observations, taxa, right = (np.array(column) for column in zip(*rows, strict=True))
+    resampling = Resampling(observations, replicates=20)
+    for found in (resampling.share_interval(right), resampling.macro_interval(right, taxa)):
+        assert isinstance(found, Interval)
+        assert 0 <= found.low < found.high <= 1
