@@ -11,7 +11,7 @@ import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.evaluation.metrics import best_classes, is_right
-from taxonvision.evaluation.report import write_comparison_report
+from taxonvision.evaluation.report.comparison_page import write_comparison_report
 from taxonvision.evaluation.results import Results
 from taxonvision.progress import say
 from taxonvision.storage import Recipe, publish, write_json

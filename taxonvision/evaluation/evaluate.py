@@ -14,7 +14,7 @@ import taxonvision
 from taxonvision.catalog.examples import Examples, Observed, warn_if_shrunk_below
 from taxonvision.errors import UserError
 from taxonvision.evaluation.metrics import accuracy_by_taxon, metrics
-from taxonvision.evaluation.report import write_results_report
+from taxonvision.evaluation.report.results_page import write_results_report
 from taxonvision.evaluation.results import (
     KNOWN,
     MANIFEST,

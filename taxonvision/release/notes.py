@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from taxonvision.evaluation.report import render
+from taxonvision.evaluation.report.page import number, render
+from taxonvision.geography.regions import AT_SEA
 from taxonvision.progress import working
 from taxonvision.release.groups import group
 from taxonvision.release.labels import Labels
@@ -20,7 +21,6 @@ from taxonvision.release.missed import find_missed
 from taxonvision.release.performance import performance
 from taxonvision.release.places import Dot, find_places
 from taxonvision.release.record import Release
-from taxonvision.release.regions import AT_SEA
 from taxonvision.release.world_map import draw_map
 from taxonvision.text import one_line
 
@@ -76,26 +76,6 @@ def _values(release: Release) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> str:
-    """`12 345`, with a space that does not break a line."""
-    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _counted(count: int, noun: str) -> str:
-    """`1 taxon`, `2 taxa`, `1 204 photographs`."""
-    if count != 1:
-        first, last = noun.rpartition(" ")[::2]
-        plural = {"taxon": "taxa", "country": "countries"}.get(last, f"{last}s")
-        noun = f"{first} {plural}".lstrip()
-    return f"{_number(count)} {noun}"
-
-
-def _points(share: float) -> str:
-    """A difference in points of percent with its sign, as `+0.4`; plain `0.0` without."""
-    text = f"{100 * share:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
-
-
 def _duration(seconds: float) -> str:
     """`0.4 s`, `38 s`, `4 min 10 s`, `2 h 5 min`."""
     if seconds < 10:
@@ -106,7 +86,7 @@ def _duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
-    return f"{_number(minutes // 60)} h {minutes % 60} min"
+    return f"{number(minutes // 60)} h {minutes % 60} min"
 
 
 def _work(device_seconds: float, device: str) -> str:
@@ -139,18 +119,10 @@ def _place(share: float, reach: float) -> str:
     return f"{min(max(50 + 50 * 100 * share / reach, 0), 100):.1f}"
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 _FILTERS: Mapping[str, Callable[..., str]] = {
-    "number": _number,
-    "counted": _counted,
-    "points": _points,
     "duration": _duration,
     "work": _work,
     "where": _where,
     "place": _place,
     "plain": _plain,
-    "sentence": _sentence,
 }

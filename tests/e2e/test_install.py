@@ -29,7 +29,7 @@ def test_the_wheel_holds_the_device_files_and_no_tests(wheel):
     assert "taxonvision/device_files/bundle.schema.json" in names
     assert "taxonvision/device_files/BUNDLE.md" in names
     assert "taxonvision/device_files/android/README.md" in names
-    assert "taxonvision/evaluation/templates/results.html" in names
+    assert "taxonvision/evaluation/report/templates/results.html" in names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "export"))]
 
 
