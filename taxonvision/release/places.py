@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taxonvision.release.regions import AT_SEA, country_name, locate, region
+from taxonvision.geography.regions import AT_SEA, country_name, locate, region
 from taxonvision.tables import reading_parquet
 from taxonvision.taxonomy.classes import read_classes
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from taxonvision.geography.regions import Country, corners_of, world
 from taxonvision.release.places import Dot
-from taxonvision.release.regions import Country, corners_of, world
 
 # A pixel of a map across a desk is a third of a degree; finer land would be only heavy.
 _FINEST = 0.3  # degrees

@@ -5,7 +5,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from taxonvision.release.regions import AT_SEA, country_name, locate, region, world
+from taxonvision.geography.regions import AT_SEA, country_name, locate, region, world
 
 
 def where(latitude: float, longitude: float) -> tuple[str, str]:
@@ -99,7 +99,7 @@ def test_a_point_in_the_middle_of_a_country_is_in_it():
 
 
 def test_the_land_is_small_and_whole():
-    file = resources.files("taxonvision.release") / "land" / "countries.json"
+    file = resources.files("taxonvision.geography") / "land" / "countries.json"
     assert len(file.read_bytes()) <= 150_000
     countries = world().countries
     assert len({country.name for country in countries}) == len(countries) > 240

@@ -1,0 +1,1 @@
+"""Where on Earth: the land of the world by country and region."""
