@@ -19,13 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taxonvision.evaluation.intervals import (
-    Interval,
-    macro_difference,
-    one_sided,
-    paired_difference,
-    share,
-)
+from taxonvision.evaluation.intervals import macro_difference, paired_difference, share
+from taxonvision.evaluation.loss import POINT, Loss, check_limit, loss_of
 from taxonvision.release.scoring import NO_TAXON
 from taxonvision.release.verdict import (
     Figures,
@@ -35,10 +30,6 @@ from taxonvision.release.verdict import (
     Taken,
     Verdict,
 )
-from taxonvision.text import several
-
-POINT = 0.01
-_MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -92,29 +83,22 @@ def judge(
     Raises:
         ValueError: `max_regression` is no fraction.
     """
-    if not 0 <= max_regression <= 1:
-        raise ValueError(f"max_regression is a fraction from 0 to 1, not {max_regression}")
+    check_limit("max_regression", max_regression)
     known_before, known_after = (_as_ids(known) for known in (known_before, known_after))
     new = np.setdiff1d(known_after, known_before)
     old = answers.of(np.isin(answers.truth, np.intersect1d(known_before, known_after)))
     before, after = old.before_shared == old.truth, old.after_shared == old.truth
     shared = _figures(old.truth, before, after)
-    loss, loss_low, loss_high = None, None, None
-    passed, reason = False, _NOT_JUDGED
-    if shared is not None:
-        bounds = one_sided(before, after).reversed
-        loss, loss_low, loss_high = _loss(shared), bounds.low, bounds.high
-        passed = (loss_high if strict else loss_low) <= max_regression
-        reason = _in_words(shared, bounds, max_regression, strict=strict)
+    loss = loss_of(old.truth, before, after, max_regression, strict=strict)
     return Verdict(
-        judged=shared is not None,
-        passed=passed,
-        reason=reason,
+        judged=loss is not None,
+        passed=loss is not None and loss.passed,
+        reason=_in_words(loss, shared) if loss and shared else _NOT_JUDGED,
         max_regression=max_regression,
         strict=strict,
-        loss=loss,
-        loss_low=loss_low,
-        loss_high=loss_high,
+        loss=loss.loss if loss else None,
+        loss_low=loss.low if loss else None,
+        loss_high=loss.high if loss else None,
         shared=shared,
         everyone=_figures(old.truth, old.before_all == old.truth, old.after_all == old.truth),
         taken=_taken(old, new),
@@ -160,10 +144,6 @@ def _figures(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> Figure
     )
 
 
-def _loss(figures: Figures) -> float:
-    return (figures.lost - figures.won) / figures.photographs
-
-
 def _taken(old: Answers, new: np.ndarray) -> list[Taken]:
     took = (old.before_all == old.truth) & np.isin(old.after_all, new)
     pairs = np.stack([old.truth[took], old.after_all[took]], axis=1)
@@ -202,36 +182,10 @@ def _new_taxa(new: Answers) -> NewTaxa:
     )
 
 
-def _in_words(figures: Figures, loss: Interval, max_regression: float, *, strict: bool) -> str:
-    """The verdict as a sentence; both bounds are in it whatever is judged."""
-    limit = f"--max_regression={max_regression / POINT:g}"
-    if loss.low > max_regression:
-        judgement = f"proven to be more than {limit}"
-    elif loss.high <= max_regression:
-        judgement = f"proven to be no more than {limit}"
-    elif strict:
-        judgement = (
-            f"not proven to be within {limit}, as --strict asks; more test photographs of old taxa "
-            "would bring the bounds closer"
-        )
-    else:
-        judgement = f"not proven to be more than {limit}"
-    low, high = _points(loss.low, max_regression), _points(loss.high, max_regression)
-    change = _loss(figures)
-    taxa = "1 taxon" if figures.taxa == 1 else f"{figures.taxa} taxa"
-    kind = "loss" if change >= 0 else "gain"
+def _in_words(loss: Loss, figures: Figures) -> str:
+    """The verdict as a sentence."""
+    what_was_lost = loss.in_words("--max_regression", "test photographs of old taxa")
     return (
         f"old taxa among themselves: top-1 {figures.top1_before:.2%} before, "
-        f"{figures.top1_after:.2%} now, a {kind} of {abs(change) / POINT:.2f} points "
-        f"({several(figures.photographs, 'photograph')} of {taxa}, {figures.lost} lost, "
-        f"{figures.won} won); the loss, at least {low} and at most {high} points with 95% "
-        f"confidence each, is {judgement}"
+        f"{figures.top1_after:.2%} now, {what_was_lost}"
     )
-
-
-def _points(bound: float, limit: float) -> str:
-    """A bound in points, with as many decimals as it takes to tell it from the limit."""
-    for decimals in range(2, _MOST_DECIMALS):
-        if round(bound / POINT, decimals) != round(limit / POINT, decimals):
-            break
-    return f"{bound / POINT:z.{decimals}f}"

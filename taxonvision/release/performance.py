@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from taxonvision.evaluation.intervals import Interval
-from taxonvision.release.gate import POINT
+from taxonvision.evaluation.loss import POINT
 from taxonvision.release.verdict import Figures, OldTaxon, Taken, Verdict
 
 _MOST = 15
