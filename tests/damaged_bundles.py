@@ -62,6 +62,12 @@ def with_model(files: Files, content: bytes) -> Files:
     return changed | {"model.tflite": content}
 
 
+def with_thresholds(files: Files, *rows: str) -> Files:
+    """With a table of thresholds by taxon, which bundle.json names."""
+    changed = edited(files, lambda m: m["thresholds"].update(by_taxon="thresholds.csv"))
+    return changed | {"thresholds.csv": "\n".join(["taxon_id,threshold", *rows, ""]).encode()}
+
+
 def sealed(files: Files) -> Files:
     """With the checksums of these files, as somebody writes them who damages on purpose."""
     lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
@@ -92,6 +98,7 @@ def damaged(files: Files, seed: int) -> Iterator[Damaged]:
         *_fields(files, rng),
         *_odd_texts(files),
         *_trees(files),
+        *_thresholds(files),
         *_missing_and_more(files),
     ):
         write = as_zip if rng.random() < 0.25 else as_folder
@@ -237,6 +244,28 @@ def _trees(files: Files) -> Iterator[tuple[str, Files]]:
 
 def _tree(files: Files, lines: list[str]) -> Files:
     return sealed(files | {"taxonomy.csv": ("\n".join(lines) + "\n").encode()})
+
+
+def _thresholds(files: Files) -> Iterator[tuple[str, Files]]:
+    for what, rows in (
+        ("a taxon that is not there", ["3,0.5", "12345,0.5"]),
+        ("twins", ["3,0.5", "3,0.5"]),
+        ("no number", ["3,NaN"]),
+        ("a threshold above 1", ["3,1.5"]),
+        ("a cell more", ["3,0.5,0.5"]),
+        ("an escape", ["3,0.5\x1b[2J"]),
+        ("an endless cell", ["3,0." + "5" * 200_000]),
+        ("an id in other digits", ["\u0663,0.5"]),
+    ):
+        yield f"thresholds.csv with {what}", sealed(with_thresholds(files, *rows))
+    whole = with_thresholds(files, "3,0.5")
+    yield "thresholds.csv for labels.txt", sealed(whole | {"thresholds.csv": files["labels.txt"]})
+    yield "thresholds.csv flipped", sealed(whole) | {"thresholds.csv": b"taxon_id,threshold\n3,0\n"}
+    yield "thresholds.csv unnamed", sealed(files | {"thresholds.csv": whole["thresholds.csv"]})
+    absent = {name: content for name, content in whole.items() if name != "thresholds.csv"}
+    yield "thresholds.csv missing", sealed(absent)
+    other = edited(whole, lambda m: m["thresholds"].update(by_taxon="../thresholds.csv"))
+    yield "thresholds.csv elsewhere", sealed(other)
 
 
 def _missing_and_more(files: Files) -> Iterator[tuple[str, Files]]:

@@ -4,7 +4,8 @@ The thresholds, each a field of `Thresholds`:
 
 1. `unknown`: probabilities that add up to less mean "no organism that I know".
 2. `kept_share`: classes below this share of the best one's score are dropped before the roll-up.
-3. `shown`: the finest taxon on the best branch whose rolled-up score is above it is sure.
+3. `shown`, or the taxon's own in `by_taxon`: the finest taxon on the best branch whose rolled-up
+   score is above it is sure.
 4. `ancestor_leaves` and `ancestor_share`: the best classes that a common ancestor is sought among.
 5. `ancestor_score` and `ancestor_rank_levels`: what a common ancestor has to have.
 
@@ -41,7 +42,7 @@ class Answer:
         known: False where it shows no organism that the model knows.
         suggestions: the best classes with the model's own scores, best first.
         branch: the best branch of the tree from the root on, with rolled-up scores.
-        sure: the finest taxon on the branch whose score is above the threshold, if there is one.
+        sure: the finest taxon on the branch whose score is above its threshold, if there is one.
         common_ancestor: where no species is sure, the finest taxon that the best classes share,
             with their share of the score, if there is one.
     """
@@ -80,13 +81,23 @@ class Decision:
 def decide(roll_up: RollUp, scores: np.ndarray, thresholds: Thresholds) -> Decision:
     """What one photograph's probabilities, float [C], say under these thresholds."""
     rolled_up = roll_up.node_scores(kept(scores, thresholds.kept_share)[None])[0]
-    branch = [Node(node, float(rolled_up[node])) for node in roll_up.best_branch(rolled_up)]
+    # A sum of shares may be a hair above 1, which would be above a threshold of 1.
+    branch = [
+        Node(node, min(float(rolled_up[node]), 1.0)) for node in roll_up.best_branch(rolled_up)
+    ]
     if is_unknown(scores, thresholds.unknown):
         return Decision(False, branch, None, None)
-    sure = next((node for node in reversed(branch) if node.score > thresholds.shown), None)
+    sure = _sure(roll_up, branch, thresholds)
     if sure and roll_up.rank_levels[sure.index] <= RANK_LEVELS["species"]:
         return Decision(True, branch, sure, None)
     return Decision(True, branch, sure, common_ancestor(roll_up, scores, thresholds))
+
+
+def _sure(roll_up: RollUp, branch: list[Node], thresholds: Thresholds) -> Node | None:
+    """The finest node of a branch whose score is above its own threshold."""
+    ids = roll_up.node_ids
+    above = (n for n in reversed(branch) if n.score > thresholds.shown_of(int(ids[n.index])))
+    return next(above, None)
 
 
 def is_unknown(scores: np.ndarray, unknown: float) -> bool:

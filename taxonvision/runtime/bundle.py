@@ -13,7 +13,14 @@ import numpy as np
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError, read_upright
 from taxonvision.runtime.bundle_files import MANIFEST, open_files
-from taxonvision.runtime.bundle_texts import read_json, read_names, read_taxa, whole
+from taxonvision.runtime.bundle_texts import (
+    THRESHOLDS,
+    read_json,
+    read_names,
+    read_taxa,
+    read_thresholds,
+    whole,
+)
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.probabilities import are_shares, probabilities_of
 from taxonvision.runtime.recognizer import Recognizer, Scorer
@@ -223,11 +230,22 @@ def _parse(
         contract=Contract(whole(contract["size"]), float(contract["crop_ratio"])),
         output_kind=_output_kind(manifest),
         unknown_logit=_unknown_logit(manifest),
-        thresholds=Thresholds.from_json(manifest["thresholds"]),
+        thresholds=_thresholds(manifest["thresholds"], source, read),
         languages=tuple(_language(code) for code in manifest["languages"]),
         golden=tuple(_golden(entry, manifest["schema_version"]) for entry in manifest["golden"]),
         read=read,
     )
+
+
+def _thresholds(value: Mapping[str, Any], source: Path, read: Callable[[str], bytes]) -> Thresholds:
+    """Those of all taxa, and the table of those that have their own, where there is one."""
+    thresholds = Thresholds.from_json(value)
+    table = value.get("by_taxon")
+    if table is None:
+        return thresholds
+    if table != THRESHOLDS:
+        raise ValueError(f"thresholds.by_taxon is {str(table)[:50]!r} and not {THRESHOLDS}")
+    return replace(thresholds, by_taxon=read_thresholds(read(THRESHOLDS), source))
 
 
 def _unknown_logit(manifest: Mapping[str, Any]) -> float | None:

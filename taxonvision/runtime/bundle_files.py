@@ -34,6 +34,7 @@ _MAX_BYTES_OF = {
     "MODEL_CARD.md": 16 * _MIB,
     "taxonomy.csv": 64 * _MIB,
     "labels.txt": 64 * _MIB,
+    "thresholds.csv": 32 * _MIB,
     "names/": 32 * _MIB,
     "golden/": 64 * _MIB,
 }

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from taxonvision.taxonomy.tree import Taxon, Taxonomy
 TAXONOMY_COLUMNS = (
     "parent_taxon_id", "taxon_id", "rank_level", "rank", "leaf_class_id", "name",
 )  # fmt: skip
+THRESHOLDS = "thresholds.csv"
+THRESHOLD_COLUMNS = ("taxon_id", "threshold")
 _MAX_WHOLE = 2**63 - 1  # taxon ids live in int64 arrays
 # What readers in every language take for the same number; Python's own take " 1_0 " too.
 _WHOLE = re.compile("0|-?[1-9][0-9]*")
@@ -63,6 +65,35 @@ def read_names(content: bytes, source: str) -> dict[int, str]:
         return {whole(taxon_id): name for taxon_id, name in value.items()}
     except ValueError as error:
         raise UserError(f"{source}: {str(error)[:200]}") from None
+
+
+def read_thresholds(content: bytes, source: Path) -> dict[int, float]:
+    """Thresholds, fractions of 1, by taxon id; UserError where thresholds.csv is garbled."""
+    where = f"{source}: {THRESHOLDS}"
+    found: dict[int, float] = {}
+    try:
+        rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+        header = next(rows, [])
+        if tuple(header) != THRESHOLD_COLUMNS:
+            raise ValueError(f"its columns are not {','.join(THRESHOLD_COLUMNS)}: {header}")
+        for cells in rows:
+            taxon_id, threshold = _threshold(cells)
+            if taxon_id in found:  # of two, readers would take either
+                raise ValueError(f"taxon {taxon_id} stands in it twice")
+            found[taxon_id] = threshold
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{where} cannot be read: {str(error)[:200]}") from None
+    return found
+
+
+def _threshold(cells: Sequence[str]) -> tuple[int, float]:
+    """A row of thresholds.csv; ValueError when it is garbled."""
+    if len(cells) != len(THRESHOLD_COLUMNS) or not _NUMBER.fullmatch(cells[1]):
+        raise ValueError(f"a row holds no taxon id and number: {cells}")
+    threshold = float(cells[1])
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"a threshold is no fraction of 1: {cells}")
+    return whole(cells[0]), threshold
 
 
 def read_taxa(content: bytes, source: Path) -> tuple[Taxonomy, tuple[int, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _LARGE = 2**53  # whole numbers below it are floats without loss
@@ -28,6 +28,8 @@ class Thresholds:
         ancestor_rank_levels: the lowest and the highest level of a common ancestor, both included.
         unknown: a photograph whose leaves' scores add up to less shows nothing that the model
             knows; 0 where this is never said.
+        by_taxon: taxa, by their ids, that have another threshold of their own instead of `shown`;
+            scores are at most 1, so that a taxon whose threshold is 1 is never sure.
     """
 
     kept_share: float = 0.001
@@ -37,10 +39,11 @@ class Thresholds:
     ancestor_share: float = 0.01
     ancestor_rank_levels: tuple[float, float] = (20, 33)
     unknown: float = 0.0
+    by_taxon: Mapping[int, float] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("kept_share", "shown", "ancestor_score", "ancestor_share", "unknown"):
-            value = getattr(self, name)
+        names = ("kept_share", "shown", "ancestor_score", "ancestor_share", "unknown")
+        for value in (*(getattr(self, name) for name in names), *self.by_taxon.values()):
             if not 0 <= value <= 1:  # neither is NaN
                 raise ValueError(f"{value!r} is no fraction of 1")
         if self.ancestor_leaves < 1:
@@ -49,8 +52,12 @@ class Thresholds:
         if not (math.isfinite(low) and math.isfinite(high) and low <= high):
             raise ValueError(f"rank levels from {low} to {high} are no range")
 
+    def shown_of(self, taxon_id: int) -> float:
+        """The score above which this taxon is named as sure."""
+        return self.by_taxon.get(taxon_id, self.shown)
+
     def as_json(self) -> dict[str, Any]:
-        """The object `thresholds` of bundle.json."""
+        """The object `thresholds` of bundle.json, all but `by_taxon`, which is a table."""
         return {
             "kept_share": self.kept_share,
             "shown": self.shown,

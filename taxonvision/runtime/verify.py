@@ -11,7 +11,13 @@ from taxonvision.runtime.bundle_files import CHECKSUMS, MANIFEST, BundleFiles, l
 from taxonvision.runtime.verify_description import as_newest, check_description, check_schema
 from taxonvision.runtime.verify_graph import check_graph
 from taxonvision.runtime.verify_run import check_run
-from taxonvision.runtime.verify_tree import check_labels, check_names, check_table, check_tree
+from taxonvision.runtime.verify_tree import (
+    check_labels,
+    check_names,
+    check_table,
+    check_thresholds,
+    check_tree,
+)
 from taxonvision.text import several
 
 _REQUIRED = (MANIFEST, "model.tflite", "taxonomy.csv", "labels.txt", "MODEL_CARD.md")
@@ -66,6 +72,7 @@ def _check_contents(bundle: Bundle, classes: int) -> list[str]:
     taxonomy, class_taxon_ids = bundle.taxa()
     findings = check_tree(taxonomy, class_taxon_ids, classes)
     findings += check_labels(bundle.read("labels.txt"), taxonomy, class_taxon_ids)
+    findings += check_thresholds(bundle.thresholds.by_taxon, taxonomy)
     for language in bundle.languages:
         try:
             names = replace(bundle, languages=(language,)).names()[language]

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from taxonvision.runtime.bundle_files import BundleFiles
+from taxonvision.runtime.bundle_texts import THRESHOLDS
 from taxonvision.runtime.device_files import device_file
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.text import one_line
@@ -71,6 +72,7 @@ def check_description(manifest: Mapping[str, Any], files: BundleFiles) -> list[s
     sentences = [
         *_sizes(manifest, files),
         *_figures(manifest),
+        *_threshold_table(manifest["thresholds"], files.sizes),
         *_languages(manifest["languages"], files.sizes),
         *_golden_files(manifest["golden"], files.sizes),
     ]
@@ -108,6 +110,14 @@ def _figures(manifest: Mapping[str, Any]) -> Iterator[str]:
         latitude, longitude, kilometres = region["within"]
         if not (abs(latitude) <= 90 and abs(longitude) <= 180 and kilometres > 0):
             yield f"region.within is {region['within']}: no latitude, longitude and kilometres"
+
+
+def _threshold_table(thresholds: Mapping[str, Any], names: Collection[str]) -> Iterator[str]:
+    listed, there = "by_taxon" in thresholds, THRESHOLDS in names
+    if listed and not there:
+        yield f"thresholds.by_taxon needs {THRESHOLDS}, which is not there"
+    if there and not listed:
+        yield f"thresholds.by_taxon does not name {THRESHOLDS}, which is there"
 
 
 def _languages(languages: list[str], names: Collection[str]) -> Iterator[str]:

@@ -107,6 +107,16 @@ def check_names(language: str, names: Mapping[int, str], taxonomy: Taxonomy) -> 
     return [*islice(strangers, _MAX_FINDINGS), *islice(unfit, _MAX_FINDINGS)]
 
 
+def check_thresholds(by_taxon: Mapping[int, float], taxonomy: Taxonomy) -> list[str]:
+    """Whether the taxa that have a threshold of their own are in the tree."""
+    strangers = (
+        f"thresholds.csv has a threshold for taxon {taxon_id}, which is not in taxonomy.csv"
+        for taxon_id in by_taxon
+        if taxon_id not in taxonomy
+    )
+    return list(islice(strangers, _MAX_FINDINGS))
+
+
 def _controls(file: str, text: str) -> Iterator[str]:
     if for_screen(text.replace("\r\n", "\n")) != text.replace("\r\n", "\n"):
         yield f"{file} holds control characters"

@@ -84,10 +84,15 @@ def test_it_opens_a_bundle(library, small_bundle, tmp_path):
     _edit(old, to_version_1)
     _edit(odd, lambda manifest: manifest["thresholds"].pop("kept_share"))
     _edit(none, lambda manifest: manifest["thresholds"]["common_ancestor"].update(leaves=0))
+    strange, tabled, rowless = (_copy(small_bundle, tmp_path / f"table{i}") for i in range(3))
+    _edit(strange, lambda manifest: manifest["thresholds"].update(by_taxon="labels.txt"))
+    for folder, rows in ((tabled, "3,0.25\n1,1\n"), (rowless, "3,0.25\n1,1.5\n")):
+        (folder / "thresholds.csv").write_text(f"taxon_id,threshold\n{rows}")
+        _edit(folder, lambda manifest: manifest["thresholds"].update(by_taxon="thresholds.csv"))
     labels = (damaged / "labels.txt").read_text()
     (damaged / "labels.txt").write_text(labels.replace("Aglais io", "Aglais oi"))
-    opened, newer, older, broken, garbled, leafless = library(
-        "open", small_bundle, new, old, damaged, odd, none
+    opened, newer, older, broken, garbled, leafless, *by_taxon = library(
+        "open", small_bundle, new, old, damaged, odd, none, strange, tabled, rowless
     )
     assert opened["schema"] == 2
     assert opened["labels"] == ["Aglais io", "Aglais urticae", "Pieris napi", "Pieris rapae"]
@@ -101,6 +106,10 @@ def test_it_opens_a_bundle(library, small_bundle, tmp_path):
     assert broken == "labels.txt is damaged: it differs from SHA256SUMS"
     assert "bundle.json lacks or garbles a field" in garbled and "kept_share" in garbled
     assert leafless == "bundle.json garbles a field: a common ancestor of 0 leaves"
+    assert "byTaxon={}" in opened["thresholds"]
+    assert by_taxon[0] == "bundle.json garbles a field: labels.txt is none of thresholds.csv"
+    assert "byTaxon={1=1.0, 3=0.25}" in by_taxon[1]["thresholds"]
+    assert by_taxon[2] == "thresholds.csv has a garbled row: 1,1.5"
 
 
 def test_it_prepares_the_same_pixels(library, small_bundle, tmp_path):
@@ -158,7 +167,7 @@ def test_it_gives_the_same_answers(library, small_bundle, tmp_path):
     rng = np.random.default_rng(5)
     cases = [_random_case(small_bundle, tmp_path / str(i), rng) for i in range(20)]
     found = library("answer", *cases)
-    kinds = dict.fromkeys(("unknown", "sure", "ancestor", "unsure", "inner"), 0)
+    kinds = dict.fromkeys(("unknown", "sure", "ancestor", "unsure", "inner", "own"), 0)
     for case, answers in zip(cases, found, strict=True):
         recognizer = _recognizer(case / "bundle")
         outputs = np.fromfile(case / "scores.f32", "<f4").reshape(len(answers), -1)
@@ -178,6 +187,8 @@ def test_it_gives_the_same_answers(library, small_bundle, tmp_path):
             kinds["sure"] += expected.sure is not None
             kinds["ancestor"] += expected.common_ancestor is not None
             kinds["unsure"] += expected.known and expected.name is None
+            by_taxon = recognizer.thresholds.by_taxon
+            kinds["own"] += bool(expected.sure) and expected.sure.taxon.taxon_id in by_taxon
             kinds["inner"] += expected.branch[-1].taxon.taxon_id in parents
     assert min(kinds.values()) > 10, kinds
 
@@ -249,10 +260,16 @@ def _random_case(small_bundle: Path, case: Path, rng: np.random.Generator) -> Pa
         ancestor_rank_levels=(20, 40) if rng.random() < 0.5 else (20, 33),
         unknown=float(rng.choice([0, 0.5])),
     )
+    own = [(taxon_id, rng.choice([0, 0.3001, 0.9001, 1])) for taxon_id in ids[::3]]
+    has_own = bool(rng.random() < 0.5)
+    if has_own:
+        write_csv(bundle / "thresholds.csv", ("taxon_id", "threshold"), own)
     logits = bool(rng.random() < 0.3)
 
     def edit(manifest):
         manifest["thresholds"] = thresholds.as_json()
+        if has_own:
+            manifest["thresholds"]["by_taxon"] = "thresholds.csv"
         manifest["output"]["kind"] = "logits" if logits else "probabilities"
         manifest["output"]["unknown_logit"] = 5.5 if rng.random() < 0.7 else None
         manifest["languages"] = ["en"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,14 +93,29 @@ def test_the_common_ancestor_is_that_of_the_slow_way(case, thresholds):
     assert found.score == pytest.approx(-expected[1], abs=1e-9)
 
 
-@given(cases(), st.builds(Thresholds, shown=st.floats(0, 1), unknown=st.sampled_from([0, 0.4, 1])))
-def test_a_decision_keeps_to_its_thresholds(case, thresholds):
+@given(
+    cases(),
+    st.builds(Thresholds, shown=st.floats(0, 1), unknown=st.sampled_from([0, 0.4, 1])),
+    st.dictionaries(st.integers(0, 24), st.floats(0, 1) | st.just(1.0)),
+)
+def test_a_decision_keeps_to_its_thresholds(case, thresholds, own):
     tree, classes, scores = case
     roll_up = RollUp(tree, classes)
+    by_taxon = {
+        int(roll_up.node_ids[place]): value
+        for place, value in own.items()
+        if place < len(roll_up.node_ids)
+    }
+    thresholds = replace(thresholds, by_taxon=by_taxon)
     decision = decide(roll_up, scores, thresholds)
     levels = [tree[int(roll_up.node_ids[node.index])].rank_level for node in decision.branch]
     assert decision.known is not bool(float(scores.sum(dtype=np.float64)) < thresholds.unknown)
-    above = [node for node in decision.branch if node.score > thresholds.shown]
+    above = [
+        node
+        for node in decision.branch
+        if node.score > by_taxon.get(int(roll_up.node_ids[node.index]), thresholds.shown)
+    ]
+    assert all(by_taxon.get(int(roll_up.node_ids[node.index])) != 1 for node in above)
     if not decision.known:
         assert decision.sure is decision.common_ancestor is None
     elif above:
@@ -168,6 +184,28 @@ def test_a_class_on_a_genus_counts_with_its_species():
 
 def test_a_sure_species_needs_no_common_ancestor():
     assert decision_of({ATALANTA: 0.8, CARDUI: 0.1, RAPAE: 0.1}) == [(ATALANTA, 0.8), None]
+
+
+def test_each_taxon_of_the_branch_has_its_own_threshold():
+    classes = {ATALANTA: 0.5, CARDUI: 0.3, RAPAE: 0.2}
+    assert decision_of(classes)[0] == (VANESSA, 0.8)
+    assert decision_of(classes, by_taxon={ATALANTA: 0.49})[0] == (ATALANTA, 0.5)
+    assert decision_of(classes, by_taxon={ATALANTA: 0.5})[0] == (VANESSA, 0.8)  # above, not at it
+    assert decision_of(classes, by_taxon={VANESSA: 0.9, RAPAE: 0.1})[0] == (FAMILY, 0.8)
+
+
+def test_a_threshold_of_1_is_never_reached_though_sums_are_rounded():
+    tree = Taxonomy(
+        [Taxon.of_rank(1, None, "genus", "G")]
+        + [Taxon.of_rank(2 + i, 1, "species", f"S{i}") for i in range(30)]
+    )
+    roll_up = RollUp(tree, range(2, 32))
+    rows = np.random.default_rng(0).random((200, 30)).astype(np.float32)
+    sums = [float(roll_up.node_scores(kept(row, 0)[None])[0, 0]) for row in rows]
+    assert max(sums) > 1  # else this shows nothing
+    for row in rows:
+        assert decide(roll_up, row, Thresholds(by_taxon={1: 1.0}, shown=1.0)).sure is None
+        assert decide(roll_up, row, Thresholds(by_taxon={1: 0.999})).sure is not None
 
 
 def test_dropped_classes_go_to_the_rest_in_proportion():

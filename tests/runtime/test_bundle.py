@@ -116,6 +116,60 @@ def test_version_1_is_still_read(bundle):
     assert check_golden(opened, opened.recognizer()) == []
 
 
+def with_thresholds(folder: Path, content: bytes, name: str = "thresholds.csv") -> Path:
+    (folder / "thresholds.csv").write_bytes(content)
+    edit(folder, set_in("thresholds", "by_taxon", name))
+    return folder
+
+
+def test_thresholds_by_taxon_come_with_it(bundle):
+    before = open_bundle(bundle).thresholds
+    with_thresholds(bundle, b"taxon_id,threshold\n3,0.25\r\n1,1\n4,1e-3\n")
+    opened = open_bundle(bundle)
+    expected = dataclasses.replace(before, by_taxon={3: 0.25, 1: 1.0, 4: 0.001})
+    assert opened.thresholds == opened.recognizer().thresholds == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "its columns are not"),
+        (b"taxon_id,threshold,more\n3,0.25,1\n", "its columns are not"),
+        (b"threshold,taxon_id\n0.25,3\n", "its columns are not"),
+        (b"taxon_id,threshold\n3\n", "no taxon id and number"),
+        (b"taxon_id,threshold\n\n3,0.25\n", "no taxon id and number"),
+        (b"taxon_id,threshold\n3,0.25,1\n", "no taxon id and number"),
+        (b"taxon_id,threshold\n3,nan\n", "no taxon id and number"),
+        (b"taxon_id,threshold\n3, 0.25\n", "no taxon id and number"),
+        (b"taxon_id,threshold\n3,1.01\n", "no fraction of 1"),
+        (b"taxon_id,threshold\n3,-0.1\n", "no fraction of 1"),
+        (b"taxon_id,threshold\n3,9e999\n", "no fraction of 1"),
+        (b"taxon_id,threshold\n3.0,0.5\n", "no whole number"),
+        (b"taxon_id,threshold\n9223372036854775808,0.5\n", "no whole number"),
+        (b"taxon_id,threshold\n3,0.5\n4,0.5\n3,0.5\n", "taxon 3 stands in it twice"),
+        (b"taxon_id,threshold\n3,0.5\xff\n", "utf-8"),
+        (b'taxon_id,threshold\n3,"0.5\n', "unexpected end"),
+    ],
+)
+def test_garbled_thresholds_by_taxon_are_one_sentence(bundle, content, sentence):
+    with_thresholds(bundle, content)
+    with pytest.raises(UserError, match=f"thresholds.csv cannot be read: .*{sentence}"):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "../thresholds.csv", 3, ["thresholds.csv"]])
+def test_the_table_of_thresholds_has_one_name(bundle, name):
+    with_thresholds(bundle, b"taxon_id,threshold\n3,0.5\n", name)
+    with pytest.raises(UserError, match=r"thresholds.by_taxon is .* and not thresholds.csv"):
+        open_bundle(bundle)
+
+
+def test_a_table_of_thresholds_that_is_not_there(bundle):
+    edit(bundle, set_in("thresholds", "by_taxon", "thresholds.csv"))
+    with pytest.raises(UserError, match=r"'thresholds\.csv' is not listed in SHA256SUMS"):
+        open_bundle(bundle)
+
+
 def test_logits_become_probabilities(bundle):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     given = open_bundle(bundle).recognizer().score(pixels)

@@ -80,8 +80,20 @@ def test_garbled_thresholds_are_refused(value):
         Thresholds.from_json(value)
 
 
+def test_a_taxon_may_have_a_threshold_of_its_own():
+    thresholds = Thresholds(shown=0.6, by_taxon={3: 0.2, 4: 1.0})
+    assert [thresholds.shown_of(taxon_id) for taxon_id in (2, 3, 4)] == [0.6, 0.2, 1.0]
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"shown": 1.5}, {"ancestor_leaves": 0}, {"ancestor_rank_levels": (33, 20)}]
+    "wrong",
+    [
+        {"shown": 1.5},
+        {"ancestor_leaves": 0},
+        {"ancestor_rank_levels": (33, 20)},
+        {"by_taxon": {3: 0.5, 4: -0.1}},
+        {"by_taxon": {3: float("nan")}},
+    ],
 )
 def test_impossible_thresholds_cannot_be_made(wrong):
     with pytest.raises(ValueError, match=r"fraction|leaves|range"):

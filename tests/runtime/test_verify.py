@@ -19,6 +19,7 @@ from damaged_bundles import (
     read_files,
     sealed,
     with_model,
+    with_thresholds,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,35 @@ def said_of(place: Path) -> list[str]:
 def test_a_sound_bundle_has_no_findings_as_folder_and_zip(files, quiet_place):
     for write in (as_folder, as_zip):
         assert said_of(write(sealed(files), quiet_place)) == []
+
+
+def test_thresholds_by_taxon_are_no_finding(files, quiet_place):
+    assert said_of(as_folder(sealed(with_thresholds(files, "3,0.5")), quiet_place)) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("99,0.5", "thresholds.csv has a threshold for taxon 99, which is not in taxonomy.csv"),
+        ("3,2", "thresholds.csv cannot be read: a threshold is no fraction of 1: ['3', '2']"),
+        ("3,\x1b[2J", "thresholds.csv cannot be read: a row holds no taxon id and number: "),
+        ("3,0.5\n" * 6 * 2**20, "thresholds.csv is refused: it has more than 32 MiB"),
+    ],
+)
+def test_thresholds_of_other_taxa_or_numbers(files, quiet_place, not_run, rows, sentence):
+    (finding,) = said_of(as_folder(sealed(with_thresholds(files, rows)), quiet_place))
+    assert sentence in finding
+
+
+def test_a_table_of_thresholds_and_its_mention_go_together(files, quiet_place, not_run):
+    whole = with_thresholds(files, "3,0.5")
+    unnamed = edited(whole, lambda manifest: manifest["thresholds"].pop("by_taxon"))
+    (finding,) = said_of(as_folder(sealed(unnamed), quiet_place))
+    assert finding.endswith("by_taxon does not name thresholds.csv, which is there")
+    shutil.rmtree(quiet_place / "bundle")
+    absent = {name: content for name, content in whole.items() if name != "thresholds.csv"}
+    (finding,) = said_of(as_folder(sealed(absent), quiet_place))
+    assert finding.endswith("by_taxon needs thresholds.csv, which is not there")
 
 
 def test_a_bundle_of_version_1_has_none_either(files, quiet_place):

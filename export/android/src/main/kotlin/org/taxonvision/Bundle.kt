@@ -53,16 +53,20 @@ class Bundle private constructor(
     companion object {
         /** Open a bundle; BundleException says in one sentence why it cannot be used. */
         fun open(files: BundleFiles): Bundle =
-            Bundle(
-                files,
-                Manifest.parse(files.read(Manifest.FILE)),
-                Taxonomy.parse(files.read(Taxonomy.TABLE))
-            )
+            Bundle(files, manifest(files), Taxonomy.parse(files.read(Taxonomy.TABLE)))
 
         /** Open a bundle in a folder. */
         fun open(folder: File): Bundle = open(BundleFiles.inFolder(folder))
 
         /** Open a bundle from any place that gives the bytes of a file by its name. */
         fun open(readFile: ReadFile): Bundle = open(BundleFiles(readFile))
+
+        /** What bundle.json says, with the thresholds by taxon where there is a table of them. */
+        private fun manifest(files: BundleFiles): Manifest {
+            val manifest = Manifest.parse(files.read(Manifest.FILE))
+            if (!manifest.hasThresholdTable) return manifest
+            val byTaxon = Thresholds.parseTable(files.read(Thresholds.TABLE))
+            return manifest.copy(thresholds = manifest.thresholds.copy(byTaxon = byTaxon))
+        }
     }
 }

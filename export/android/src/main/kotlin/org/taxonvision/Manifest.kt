@@ -25,6 +25,8 @@ data class Golden(
  * @property answersLogits whether a softmax makes probabilities of the output.
  * @property unknownLogit that of "nothing that I know", one class more in the softmax; null where
  *     the model always knows something.
+ * @property thresholds with those by taxon, once the bundle is open.
+ * @property hasThresholdTable whether the bundle has a table of thresholds by taxon.
  */
 data class Manifest(
     val schemaVersion: Int,
@@ -35,6 +37,7 @@ data class Manifest(
     val answersLogits: Boolean,
     val unknownLogit: Double?,
     val thresholds: Thresholds,
+    val hasThresholdTable: Boolean,
     val languages: List<String>,
     val golden: List<Golden>
 ) {
@@ -77,11 +80,18 @@ data class Manifest(
                 oneOf(output.getString("kind"), "probabilities", "logits") == "logits",
                 if (output.isNull("unknown_logit")) null else output.getDouble("unknown_logit"),
                 Thresholds.of(json.getJSONObject("thresholds")),
+                hasThresholdTable(json.getJSONObject("thresholds")),
                 json.getJSONArray("languages").let { codes -> List(codes.length(), codes::getString) },
                 json.getJSONArray("golden").let { entries ->
                     List(entries.length()) { golden(entries.getJSONObject(it), schema) }
                 }
             )
+        }
+
+        private fun hasThresholdTable(thresholds: JSONObject): Boolean {
+            if (thresholds.isNull("by_taxon")) return false
+            oneOf(thresholds.getString("by_taxon"), Thresholds.TABLE)
+            return true
         }
 
         private fun golden(entry: JSONObject, schema: Int): Golden {

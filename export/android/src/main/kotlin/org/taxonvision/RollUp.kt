@@ -52,9 +52,9 @@ class RollUp(private val taxonomy: Taxonomy, private val thresholds: Thresholds)
         return branch
     }
 
-    /** Step 6: the lowest row of the branch that may be named as sure. */
+    /** Step 6: the lowest row of the branch that may be named as sure, each by its own threshold. */
     fun sure(branch: List<Int>, scores: Scores): Int? =
-        branch.lastOrNull { scores.rows[it] > thresholds.shown }
+        branch.lastOrNull { Math.min(scores.rows[it], 1.0) > thresholds.shownOf(taxonomy.taxa[it].id) }
 
     /** Step 7: whether a common ancestor is to be sought. */
     fun wantsCommonAncestor(sure: Int?): Boolean =

@@ -14,6 +14,7 @@ import org.json.JSONObject
  * @property ancestorHighest the highest one.
  * @property unknown a photograph whose leaves' scores add up to less shows nothing that the model
  *     knows; 0 where this is never said.
+ * @property byTaxon taxa, by their ids, that have another threshold of their own instead of `shown`.
  */
 data class Thresholds(
     val keptShare: Double = 0.001,
@@ -23,10 +24,12 @@ data class Thresholds(
     val ancestorShare: Double = 0.01,
     val ancestorLowest: Double = 20.0,
     val ancestorHighest: Double = 33.0,
-    val unknown: Double = 0.0
+    val unknown: Double = 0.0,
+    val byTaxon: Map<Long, Double> = emptyMap()
 ) {
     init {
-        for (share in listOf(keptShare, shown, ancestorScore, ancestorShare, unknown)) {
+        val shares = listOf(keptShare, shown, ancestorScore, ancestorShare, unknown)
+        for (share in shares + byTaxon.values) {
             require(share >= 0 && share <= 1) { "$share is no fraction of 1" }
         }
         require(ancestorLeaves >= 1) { "a common ancestor of $ancestorLeaves leaves" }
@@ -35,7 +38,37 @@ data class Thresholds(
         }
     }
 
+    /** The score above which a taxon is named as sure. */
+    fun shownOf(taxonId: Long): Double = byTaxon[taxonId] ?: shown
+
     companion object {
+        /** The file of a bundle that holds `byTaxon`, where bundle.json names it. */
+        const val TABLE = "thresholds.csv"
+
+        private val COLUMNS = listOf("taxon_id", "threshold")
+
+        /** Read the bytes of thresholds.csv: thresholds by taxon id. */
+        internal fun parseTable(content: ByteArray): Map<Long, Double> {
+            val rows = parseCsv(String(content, Charsets.UTF_8), TABLE)
+            if (rows.firstOrNull() != COLUMNS) {
+                throw BundleException("$TABLE has other columns than ${COLUMNS.joinToString()}")
+            }
+            val found = HashMap<Long, Double>(rows.size * 2)
+            for (cells in rows.drop(1)) {
+                val taxonId = cells[0].toLongOrNull()
+                val threshold = cells.getOrNull(1)?.toDoubleOrNull()?.takeIf { it >= 0 && it <= 1 }
+                if (
+                    cells.size != 2 || taxonId == null || threshold == null ||
+                    found.put(taxonId, threshold) != null // of two, either could be meant
+                ) {
+                    throw BundleException(
+                        "$TABLE has a garbled row: ${cells.joinToString(",").take(200)}"
+                    )
+                }
+            }
+            return found
+        }
+
         /** The object `thresholds` of bundle.json; that of version 1 has only `shown`. */
         internal fun of(json: JSONObject): Thresholds {
             val shown = json.getDouble("shown")
