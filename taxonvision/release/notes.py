@@ -16,12 +16,12 @@ from taxonvision.evaluation.report.page import number, render
 from taxonvision.geography.regions import AT_SEA
 from taxonvision.progress import working
 from taxonvision.release.groups import group
-from taxonvision.release.labels import Labels
 from taxonvision.release.missed import find_missed
 from taxonvision.release.performance import performance
 from taxonvision.release.places import Dot, find_places
 from taxonvision.release.record import Release
 from taxonvision.release.world_map import draw_map
+from taxonvision.taxonomy.labels import Labels
 from taxonvision.text import one_line
 
 MARKDOWN = "RELEASE.md"

@@ -80,4 +80,4 @@ def test_names_in_the_report_are_text_and_never_html(results_of, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;" in page
-    assert np.char.count(page, "http") == 0
+    assert "://" not in page

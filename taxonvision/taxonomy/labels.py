@@ -1,4 +1,4 @@
-"""How notes call a taxon: by its common and its scientific name."""
+"""How reports and notes call a taxon: by its common and its scientific name."""
 
 from __future__ import annotations
 
