@@ -15,6 +15,7 @@ import numpy as np
 import taxonvision
 from taxonvision.errors import UserError
 from taxonvision.models.engine import load_keras
+from taxonvision.models.facts import facts_of
 from taxonvision.models.trained_on import TrainedOn, write_trained_on
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.recognizer import Recognizer
@@ -161,6 +162,7 @@ class Model:
             names=self.names,
             score=score,
             thresholds=self.thresholds,
+            facts=facts_of(self.manifest),
         )
 
 

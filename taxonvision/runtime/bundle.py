@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ class Bundle:
         languages: codes of the languages with common names.
         golden: the photographs a client checks itself against.
         read: gives the bytes of a file that SHA256SUMS lists, compared with it.
+        facts: what bundle.json tells of how it was made, for people.
     """
 
     source: Path
@@ -87,6 +88,7 @@ class Bundle:
     languages: tuple[str, ...]
     golden: tuple[Golden, ...]
     read: Callable[[str], bytes]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def taxa(self) -> tuple[Taxonomy, tuple[int, ...]]:
         """The tree, and the taxon id of each output of the model."""
@@ -126,6 +128,7 @@ class Bundle:
             score=self._score(model),
             thresholds=self.thresholds,
             another=lambda: self._score(model.another()),
+            facts=self.facts,
         )
 
     def _score(self, model: TFLiteModel) -> Scorer:
@@ -234,7 +237,22 @@ def _parse(
         languages=tuple(_language(code) for code in manifest["languages"]),
         golden=tuple(_golden(entry, manifest["schema_version"]) for entry in manifest["golden"]),
         read=read,
+        facts=_facts(manifest),
     )
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What is told of how it was made; nothing depends on it, so what is no text is left out."""
+    source = manifest.get("source")
+    made_of = source if isinstance(source, Mapping) else {}
+    found = {
+        "kind": "bundle",
+        "version": manifest.get("version"),
+        "quantization": manifest["quantization"],
+        "backbone": made_of.get("backbone"),
+        "catalog": made_of.get("catalog"),
+    }
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def _thresholds(value: Mapping[str, Any], source: Path, read: Callable[[str], bytes]) -> Thresholds:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class Recognizer:
         thresholds: what it takes to name a taxon.
         another: makes one more scorer, of one thread, that runs beside the others and gives the
             same scores; None where there is only `score`.
+        facts: what is told of how it was made, for people: `kind`, `version`, `backbone` and
+            others (`models.facts`, `runtime.bundle`), any of which may be missing or of any type.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Recognizer:
     score: Scorer = field(repr=False)
     thresholds: Thresholds = field(default_factory=Thresholds)
     another: Callable[[], Scorer] | None = field(default=None, repr=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def roll_up(self) -> RollUp:
