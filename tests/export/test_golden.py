@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gc
 import io
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from PIL import Image
 
 from taxonvision.catalog.catalog import open_catalog
 from taxonvision.export.golden import make_golden_files
-from taxonvision.export.model_card import model_card
 from taxonvision.photograph import read_upright
 from taxonvision.runtime.contract import Contract
 
@@ -95,20 +93,3 @@ def test_photographs_travel_by_the_licences_allowed_and_keep_their_credit(
     assert credits_of("CC0", "CC-BY-NC") == {("CC0", "the tests")}
     assert credits_of("CC-BY-NC") == {("CC0-1.0", "synthetic picture by taxonvision")}
     assert credits_of() == credits_of("CC-BY-NC")
-
-
-def test_the_card_credits_every_golden_photograph():
-    golden = [
-        {"file": "golden/1.png", "license": "CC-BY", "attribution": "Ada [Lovelace]"},
-        {"file": "golden/2_exif6.jpg", "license": "CC0", "attribution": ""},
-    ]
-    manifest = {
-        "version": "1", "quantization": "int8", "source": {"backbone": "tiny"}, "golden": golden,
-        "model": {"classes": 4, "bytes": 1}, "input": {"dtype": "uint8", "shape": [1, 32, 32, 3]},
-        "output": {"kind": "probabilities"}, "head": {"rank": None}, "region": None,
-        "validation": None, "thresholds": {"unknown": 0}, "unknown": None,
-    }  # fmt: skip
-    model = SimpleNamespace(name="four butterflies")
-    card = model_card(model, ["species"] * 4, manifest).splitlines()
-    assert "- golden/1.png: Ada Lovelace, CC-BY" in card
-    assert "- golden/2_exif6.jpg: CC0" in card
