@@ -46,7 +46,16 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     return round(math.exp(float(found.x)), 4)
 
 
-def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+BINS = 15
+"""Of equal width, that photographs are put into by their scores, as Guo et al. (2017) do."""
+
+
+def expected_calibration_error(
+    confidence: np.ndarray,
+    right: np.ndarray,
+    bins: int = BINS,
+    weights: np.ndarray | None = None,
+) -> float:
     """How far scores are from the share that is right, in the mean: between 0 and 1.
 
     Photographs are put into bins of equal width by the score of their best class; the error is the
@@ -57,6 +66,10 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
         confidence: float [n], the score of the best class, between 0 and 1.
         right: bool [n], whether that class is the true one.
         bins: how many.
+        weights: float64 [n], of the photographs; all 1 if not given.
+
+    Returns:
+        NaN where all weights are 0.
 
     Raises:
         ValueError: there are no photographs.
@@ -64,9 +77,20 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     if not len(confidence):
         raise ValueError("a calibration error is that of one photograph or more")
     scores = np.asarray(confidence, np.float64)
-    bin_of = np.clip(np.ceil(scores * bins).astype(np.int64) - 1, 0, bins - 1)
-    differences = np.bincount(bin_of, np.asarray(right, np.float64) - scores, bins)
-    return float(np.abs(differences).sum() / len(scores))
+    w = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
+    differences = w * (np.asarray(right, np.float64) - scores)
+    sums = np.bincount(bins_of(scores, bins), differences, bins)
+    total = float(w.sum())
+    return float(np.abs(sums).sum()) / total if total > 0 else math.nan
+
+
+def bins_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """int64 [n]: the bin of each score; bin i holds those above i / bins up to (i + 1) / bins.
+
+    A score of 0 is in the first.
+    """
+    scores = np.asarray(confidence, np.float64)
+    return np.clip(np.ceil(scores * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def confidence(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:

@@ -80,3 +80,14 @@ def test_nothing_is_no_calibration():
         fit_temperature(np.empty((0, 3), np.float32), np.empty(0, np.int64))
     with pytest.raises(ValueError, match="one photograph"):
         expected_calibration_error(np.empty(0), np.empty(0, bool))
+
+
+@given(SEEDS)
+def test_a_photograph_of_a_whole_weight_is_as_many_photographs(seed):
+    rng = np.random.default_rng(seed)
+    scores, right, weights = rng.random(30), rng.random(30) < 0.5, rng.integers(0, 4, 30)
+    if not weights.any():
+        weights[0] = 1
+    many = expected_calibration_error(np.repeat(scores, weights), np.repeat(right, weights))
+    assert expected_calibration_error(scores, right, weights=weights) == pytest.approx(many)
+    assert np.isnan(expected_calibration_error(scores, right, weights=np.zeros(30)))
