@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from taxonvision.errors import UserError
 from taxonvision.evaluation.scores import Labelled, Ragged, Scores
 from taxonvision.tables import object_column, reading_parquet, write_parquet
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_ROWS_IN_GROUP = 8192  # a row group is held in memory; of 1,000 entries a row it is 100 MB
+_LISTS = (("taxon_ids", "scores"), ("ancestor_ids", "ancestor_scores"))
 
 
 def write_scores(path: Path, scores: Scores) -> None:
@@ -45,7 +54,8 @@ def write_scores(path: Path, scores: Scores) -> None:
         write_parquet(
             path,
             connection,
-            "SELECT photo_id, observation_id, true_taxon_id, true_score, classes.ids AS taxon_ids,"
+            "SELECT photo_id::VARCHAR AS photo_id, observation_id::VARCHAR AS observation_id,"
+            " true_taxon_id, true_score, classes.ids AS taxon_ids,"
             " classes.scores AS scores, rest, coalesce(inner_nodes.ids, []) AS ancestor_ids,"
             " coalesce(inner_nodes.scores, []) AS ancestor_scores,"
             " CASE WHEN NOT isnan(latitude) THEN latitude END AS latitude,"
@@ -55,41 +65,73 @@ def write_scores(path: Path, scores: Scores) -> None:
         )
 
 
+def join_scores(path: Path, parts: Sequence[Path]) -> None:
+    """Write the rows of files of `write_scores` as one, in order, without holding them in memory.
+
+    The same parts give the same bytes.
+    """
+    with reading_parquet(path, "evaluate") as connection:
+        connection.execute("SET threads = 1")  # several cut the groups as they happen to be done
+        rows = connection.read_parquet([str(part) for part in parts])
+        rows.write_parquet(str(path), row_group_size=_ROWS_IN_GROUP)
+
+
 def read_scores(path: Path) -> Scores:
     """Read `scores.parquet`; UserError when it is missing or damaged."""
     with reading_parquet(path, "evaluate") as connection:
-        connection.execute("CREATE TABLE scores AS SELECT * FROM read_parquet(?)", [str(path)])
+        connection.read_parquet(str(path)).create_view("scores")
+        # DuckDB passes rows on in the order of the file.
         columns = connection.execute(
-            "SELECT photo_id, observation_id, true_taxon_id, true_score, rest,"
-            " coalesce(latitude, 'nan'::DOUBLE) AS latitude,"
-            " coalesce(longitude, 'nan'::DOUBLE) AS longitude, len(taxon_ids) AS classes,"
-            " len(ancestor_ids) AS inner_nodes FROM scores ORDER BY rowid"
+            "SELECT photo_id::VARCHAR AS photo_id, observation_id::VARCHAR AS observation_id,"
+            " true_taxon_id::BIGINT AS true_taxon_id, true_score::FLOAT AS true_score,"
+            " rest::FLOAT AS rest, coalesce(latitude, 'nan')::DOUBLE AS latitude,"
+            " coalesce(longitude, 'nan')::DOUBLE AS longitude FROM scores"
         ).fetchnumpy()
-        entries = [
-            connection.execute(
-                f"SELECT unnest({ids}) AS ids, unnest({values}) AS scores"  # noqa: S608
-                " FROM scores ORDER BY rowid"
-            ).fetchnumpy()
-            for ids, values in (("taxon_ids", "scores"), ("ancestor_ids", "ancestor_scores"))
-        ]
-    raggeds = [
-        Ragged(
-            starts=np.concatenate([[0], np.cumsum(np.asarray(columns[count], np.int64))]),
-            taxon_ids=np.asarray(entry["ids"], np.int64),
-            scores=np.asarray(entry["scores"], np.float32),
-        )
-        for count, entry in zip(("classes", "inner_nodes"), entries, strict=True)
-    ]
-    return Scores(
+        classes, inner = (_ragged(connection, path, *names) for names in _LISTS)
+    if any(np.ma.is_masked(column) for column in columns.values()):
+        raise _damaged(path)
+    scores = Scores(
         photographs=Labelled(
             photo_ids=columns["photo_id"].tolist(),
             observation_ids=columns["observation_id"].tolist(),
-            truth=np.asarray(columns["true_taxon_id"], np.int64),
-            latitudes=np.asarray(columns["latitude"], np.float64),
-            longitudes=np.asarray(columns["longitude"], np.float64),
+            truth=np.asarray(columns["true_taxon_id"]),
+            latitudes=np.asarray(columns["latitude"]),
+            longitudes=np.asarray(columns["longitude"]),
         ),
-        truth_scores=np.asarray(columns["true_score"], np.float32),
-        classes=raggeds[0],
-        inner=raggeds[1],
-        rest=np.asarray(columns["rest"], np.float32),
+        truth_scores=np.asarray(columns["true_score"]),
+        classes=classes,
+        inner=inner,
+        rest=np.asarray(columns["rest"]),
     )
+    if not (np.diff(classes.starts) > 0).all():  # every photograph has a best class
+        raise _damaged(path)
+    return scores
+
+
+def _ragged(connection: DuckDBPyConnection, path: Path, ids: str, scores: str) -> Ragged:
+    """Two columns of lists as one; UserError where they do not fit together."""
+    lengths = connection.execute(
+        f"SELECT len({ids})::BIGINT AS ids, len({scores})::BIGINT AS scores FROM scores"  # noqa: S608
+    ).fetchnumpy()
+    entries = connection.execute(
+        f"SELECT unnest({ids})::BIGINT AS ids, unnest({scores})::FLOAT AS scores"  # noqa: S608
+        " FROM scores"
+    ).fetchnumpy()
+    starts = np.concatenate([[0], np.cumsum(lengths["ids"])]).astype(np.int64)
+    ragged = Ragged(starts, np.asarray(entries["ids"]), np.asarray(entries["scores"]))
+    whole = not any(np.ma.is_masked(column) for column in (*lengths.values(), *entries.values()))
+    if not (whole and (lengths["ids"] == lengths["scores"]).all() and _is_best_first(ragged)):
+        raise _damaged(path)
+    return ragged
+
+
+def _is_best_first(ragged: Ragged) -> bool:
+    """Whether the scores are numbers and fall within each photograph."""
+    falls = np.diff(ragged.scores) <= 0
+    firsts = ragged.starts[1:-1]
+    falls[firsts[(firsts > 0) & (firsts < len(ragged.scores))] - 1] = True
+    return bool(falls.all() and np.isfinite(ragged.scores).all())
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path} does not hold what `evaluate` writes; evaluate again")

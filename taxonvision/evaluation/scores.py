@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from taxonvision.errors import UserError
 from taxonvision.taxonomy.rollup import RollUp
 
 NO_TAXON = 0
@@ -17,7 +18,7 @@ KEPT_SHARE = 0.001
 ALWAYS_KEPT = 5
 """So many of the best classes are kept whatever their scores."""
 MOST_KEPT = 500
-"""And no more than so many, should a model of 60,000 classes know nothing."""
+"""And no more than so many classes and inner nodes, should a model of 60,000 know nothing."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,92 @@ class Scores:
         )
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of one photograph's scores; `joined` makes `Scores` of many.
+
+    Attributes:
+        truth_score: the score of the truth's own class, 0 where it is no class.
+        rest: the scores of all classes not kept, summed.
+        class_taxon_ids: int64 [c], the classes kept, best first.
+        class_scores: float32 [c], their scores.
+        inner_taxon_ids: int64 [i], the inner nodes kept, best first.
+        inner_scores: float64 [i], their rolled-up scores.
+    """
+
+    truth_score: float
+    rest: float
+    class_taxon_ids: np.ndarray
+    class_scores: np.ndarray
+    inner_taxon_ids: np.ndarray
+    inner_scores: np.ndarray
+
+
+class Keeper:
+    """Keeps of a photograph's full scores what counts.
+
+    That is the classes, and the inner nodes by rolled-up score, of at least `KEPT_SHARE` of the
+    best class, `MOST_KEPT` of each at most; the `ALWAYS_KEPT` best classes and the best node of
+    each rank whatever their scores. Of equal scores the class or node that comes first is better.
+    """
+
+    def __init__(self, roll_up: RollUp, class_taxon_ids: Sequence[int]) -> None:
+        """For models that answer these classes, whose tree `roll_up` has."""
+        self._roll_up = roll_up
+        self._class_taxon_ids = np.asarray(class_taxon_ids, np.int64)
+        self._position = {taxon_id: i for i, taxon_id in enumerate(class_taxon_ids)}
+        self._inner = np.unique(roll_up.parents[roll_up.parents >= 0])
+        self._inner_taxon_ids = roll_up.node_ids[self._inner]
+        self._of_rank = _by_rank(self._inner_taxon_ids, roll_up)
+
+    def keep(self, scores: np.ndarray, truth: int) -> Kept:
+        """What counts of one photograph's scores, float32 [C], whose truth is a taxon id.
+
+        Raises UserError for scores that are no numbers.
+        """
+        best = scores.max()
+        if not np.isfinite(best):  # NaN is the largest of all that are with it
+            raise UserError("the model answers what is no number; it is of no use")
+        least = KEPT_SHARE * best
+        # Few pass the threshold, so that few need sorting: of 60,000 it would take ten times as
+        # long as all else.
+        passing = np.flatnonzero(scores >= least)
+        if len(passing) < ALWAYS_KEPT:
+            classes = _best(scores, ALWAYS_KEPT)
+        else:
+            classes = passing[_best(scores[passing], MOST_KEPT)]
+        inner, inner_scores = self._inner_nodes(scores, least)
+        own = self._position.get(truth)
+        return Kept(
+            truth_score=0.0 if own is None else float(scores[own]),
+            rest=max(0.0, float(scores.sum() - scores[classes].sum())),
+            class_taxon_ids=self._class_taxon_ids[classes],
+            class_scores=scores[classes],
+            inner_taxon_ids=self._inner_taxon_ids[inner],
+            inner_scores=inner_scores[inner],
+        )
+
+    def _inner_nodes(self, scores: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+        """Which inner nodes to keep, best first, and the scores of all inner nodes."""
+        rolled_up = self._roll_up.node_scores(scores[None], self._inner)[0]
+        passing = np.flatnonzero(rolled_up >= least)
+        passing = passing[_best(rolled_up[passing], MOST_KEPT)]
+        best_of_ranks = [nodes[np.argmax(rolled_up[nodes])] for nodes in self._of_rank]
+        kept = np.union1d(passing, np.array(best_of_ranks, np.int64))
+        return kept[_best(rolled_up[kept], len(kept))], rolled_up
+
+
+def joined(photographs: Labelled, kept: Sequence[Kept]) -> Scores:
+    """The scores of n photographs, from what is kept of each."""
+    return Scores(
+        photographs=photographs,
+        truth_scores=np.array([each.truth_score for each in kept], np.float32),
+        classes=_ragged([(each.class_taxon_ids, each.class_scores) for each in kept]),
+        inner=_ragged([(each.inner_taxon_ids, each.inner_scores) for each in kept]),
+        rest=np.array([each.rest for each in kept], np.float32),
+    )
+
+
 def keep(
     photographs: Labelled,
     score_batches: Iterable[np.ndarray],
@@ -158,42 +245,28 @@ def keep(
     class_taxon_ids: Sequence[int],
 ) -> Scores:
     """Keep of full scores, float32 batches [b, C] in the order of the photographs, what counts."""
-    ids = np.asarray(class_taxon_ids, dtype=np.int64)
-    position = {taxon_id: i for i, taxon_id in enumerate(class_taxon_ids)}
-    has_children = np.zeros(len(roll_up.node_ids), bool)
-    has_children[roll_up.parents[roll_up.parents >= 0]] = True
-    inner_nodes = np.flatnonzero(has_children)
-    of_rank = _by_rank(inner_nodes, roll_up)
+    keeper = Keeper(roll_up, class_taxon_ids)
+    rows = (row for batch in score_batches for row in batch)
     truth = photographs.truth.tolist()
-    class_parts, inner_parts, truth_scores, rest = [], [], [], []
-    for row, scores in enumerate(row for batch in score_batches for row in batch):
-        least = KEPT_SHARE * scores.max()
-        order = np.argsort(-scores, kind="stable")
-        kept = order[: min(max(ALWAYS_KEPT, int((scores >= least).sum())), MOST_KEPT)]
-        class_parts.append((ids[kept], scores[kept]))
-        own = position.get(truth[row])
-        truth_scores.append(0.0 if own is None else scores[own])
-        rest.append(max(0.0, float(scores.sum() - scores[kept].sum())))
-        node_scores = roll_up.node_scores(scores[None])[0]
-        best_of_ranks = [nodes[np.argmax(node_scores[nodes])] for nodes in of_rank]
-        high = inner_nodes[node_scores[inner_nodes] >= least]
-        kept_inner = np.union1d(high, np.array(best_of_ranks, np.int64))
-        kept_inner = kept_inner[np.argsort(-node_scores[kept_inner], kind="stable")]
-        inner_parts.append((roll_up.node_ids[kept_inner], node_scores[kept_inner]))
-    return Scores(
-        photographs=photographs,
-        truth_scores=np.array(truth_scores, np.float32),
-        classes=_ragged(class_parts),
-        inner=_ragged(inner_parts),
-        rest=np.array(rest, np.float32),
-    )
+    return joined(photographs, [keeper.keep(*each) for each in zip(rows, truth, strict=True)])
 
 
-def _by_rank(nodes: np.ndarray, roll_up: RollUp) -> list[np.ndarray]:
-    """The nodes in groups of one rank: the best of each rank is kept whatever its score."""
+def _best(scores: np.ndarray, most: int) -> np.ndarray:
+    """Positions of the `most` highest scores [n], or of all, best first; equal ones in order."""
+    among = np.arange(len(scores))
+    if most < len(scores):
+        least = np.partition(scores, -most)[-most]
+        higher = np.flatnonzero(scores > least)
+        equal = np.flatnonzero(scores == least)[: most - len(higher)]
+        among = np.union1d(higher, equal)
+    return among[np.argsort(-scores[among], kind="stable")]
+
+
+def _by_rank(taxon_ids: np.ndarray, roll_up: RollUp) -> list[np.ndarray]:
+    """Positions of the taxa in groups of one rank."""
     groups: dict[str, list[int]] = {}
-    for node in nodes.tolist():
-        groups.setdefault(roll_up.taxonomy[int(roll_up.node_ids[node])].rank, []).append(node)
+    for position, taxon_id in enumerate(taxon_ids.tolist()):
+        groups.setdefault(roll_up.taxonomy[taxon_id].rank, []).append(position)
     return [np.array(group, np.int64) for group in groups.values()]
 
 

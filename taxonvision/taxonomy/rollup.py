@@ -35,13 +35,17 @@ class RollUp:
         self.parents = np.array(parents, dtype=np.int64)
         self.rank_levels = np.array([tree[node].rank_level for node in nodes], dtype=np.float64)
 
-    def node_scores(self, scores: np.ndarray) -> np.ndarray:
-        """Class scores [N, C] summed up the tree: float64 [N, M] in the order of `node_ids`."""
+    def node_scores(self, scores: np.ndarray, nodes: np.ndarray | None = None) -> np.ndarray:
+        """Class scores [N, C] summed up the tree: float64 [N, M] in the order of `node_ids`.
+
+        With `nodes`, int64 [m], indices in `node_ids`, those of these nodes alone: float64 [N, m].
+        """
+        ranges = self._ranges if nodes is None else self._ranges.reshape(-1, 2)[nodes].ravel()
         in_order = np.zeros((len(scores), self.class_count + 1))
         in_order[:, :-1] = np.asarray(scores, dtype=np.float64)[:, self._class_order]
         # Every range is added up by itself: differences of one running sum would tell nodes apart
         # that have the same score.
-        return np.add.reduceat(in_order, self._ranges, axis=1)[:, ::2]
+        return np.add.reduceat(in_order, ranges, axis=1)[:, ::2]
 
     def best_branch(self, node_scores: np.ndarray) -> list[int]:
         """Greedy descent: from the best root to the best child and on, as node indices.

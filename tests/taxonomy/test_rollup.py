@@ -44,6 +44,16 @@ def test_scores_are_the_recursive_sums(case, data):
         assert sums == pytest.approx(expected, abs=1e-12)
 
 
+@given(cases(), st.data())
+def test_chosen_nodes_have_the_scores_that_they_have_among_all(case, data):
+    rollup = RollUp(*case)
+    scores = data.draw(scores_for(len(case[1])))
+    nodes = data.draw(st.lists(st.integers(0, len(rollup.node_ids) - 1), unique=True))
+    chosen = np.array(nodes, np.int64)
+    got = rollup.node_scores(scores, chosen)
+    np.testing.assert_array_equal(got, rollup.node_scores(scores)[:, chosen])
+
+
 @given(cases())
 def test_nodes_are_the_closure_parents_first(case):
     tree, classes = case
