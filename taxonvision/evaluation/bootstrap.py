@@ -9,6 +9,7 @@ Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,14 @@ from taxonvision.evaluation.intervals import Interval, share
 
 _CONFIDENCE = 0.95
 REPLICATES = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; None where it, or its interval, cannot be measured."""
+
+    value: float | None
+    interval: Interval | None
 
 
 class Resampling:
@@ -31,13 +40,18 @@ class Resampling:
 
         Args:
             observations: int64 [n], the number of each photograph's observation.
-            replicates: how many are drawn.
+            replicates: how many are drawn; without any no figure has an interval.
             seed: the same seed draws the same.
         """
         numbers, self._observation_of = np.unique(observations, return_inverse=True)
         self.observations = len(numbers)
+        self.photographs = len(observations)
         self._replicates = replicates
         self._seed = seed
+
+    def among(self, chosen: np.ndarray) -> Resampling:
+        """The like of some of the photographs alone, bool [n]; so many are drawn every time."""
+        return Resampling(self._observation_of[chosen], self._replicates, self._seed)
 
     def weights(self) -> Iterator[np.ndarray]:
         """How often each photograph is in a replicate: float64 [n], one array a replicate.
@@ -58,7 +72,8 @@ class Resampling:
                 None or NaN where a replicate has none, which is then left out.
 
         Returns:
-            None where there are fewer than two observations, or no replicate has the figure.
+            None where there are fewer than two observations, no replicates, or none that has the
+            figure.
         """
 
         def one(weights: np.ndarray) -> np.ndarray:
@@ -73,8 +88,8 @@ class Resampling:
         Args:
             statistics: the figures, float64 [k], for weights, float64 [n]; NaN where there is none.
         """
-        if self.observations < 2:
-            return [None for _ in statistics(np.ones(len(self._observation_of)))]
+        if self.observations < 2 or not self._replicates:
+            return [None for _ in statistics(np.ones(self.photographs))]
         figures = np.array([statistics(weights) for weights in self.weights()])
         return [_percentiles(column) for column in figures.T]
 
@@ -82,41 +97,43 @@ class Resampling:
         """The interval of the share of photographs that are right, bool [n].
 
         Where all are right or all are wrong no replicate differs. The interval would have no width,
-        as if nothing could go otherwise; it is then Wilson's over the number of observations. None
-        where there are no photographs.
+        as if nothing could go otherwise; it is then Wilson's over the number of observations, or
+        over fewer where they are of unequal size. None where there are no photographs.
         """
+        return self.share(right).interval
+
+    def share(self, right: np.ndarray) -> Estimate:
+        """The share of photographs that are right, bool [n], with `share_interval`."""
         if not len(right):
-            return None
+            return Estimate(None, None)
         values = np.asarray(right, np.float64)
         drawn = self.interval(lambda weights: float(weights @ values / weights.sum()))
-        ones = np.ones(len(values))
-        return self._or_wilson(drawn, float(values.mean()), ones)
+        return self._or_wilson(float(values.mean()), drawn, np.ones(len(values)))
 
-    def macro_interval(self, right: np.ndarray, taxa: np.ndarray) -> Interval | None:
-        """The interval of the mean over taxa, int64 [n], of the share that is right, bool [n].
+    def macro(self, right: np.ndarray, taxa: np.ndarray) -> Estimate:
+        """The mean over taxa, int64 [n], of the share that is right, bool [n].
 
-        Taxa that a replicate lacks are left out of its mean. Where it has no width it is Wilson's
-        over the number of observations that tell as much (see `_told_by`).
+        Taxa that a replicate lacks are left out of its mean. Where the interval would have no width
+        it is Wilson's, as that of a share is.
         """
         if not len(right):
-            return None
+            return Estimate(None, None)
         values = np.asarray(right, np.float64)
         _, taxon_of = np.unique(taxa, return_inverse=True)
-        photographs = np.bincount(taxon_of)
 
         def macro(weights: np.ndarray) -> float:
             drawn = np.bincount(taxon_of, weights)
             there = drawn > 0
             return float((np.bincount(taxon_of, weights * values)[there] / drawn[there]).mean())
 
-        figure = float((np.bincount(taxon_of, values) / photographs).mean())
-        return self._or_wilson(self.interval(macro), figure, 1 / photographs[taxon_of])
+        parts = 1 / np.bincount(taxon_of)[taxon_of]
+        return self._or_wilson(macro(np.ones(len(values))), self.interval(macro), parts)
 
-    def _or_wilson(self, drawn: Interval | None, figure: float, parts: np.ndarray) -> Interval:
-        if drawn is not None and drawn.low < drawn.high:
-            return drawn
+    def _or_wilson(self, value: float, drawn: Interval | None, parts: np.ndarray) -> Estimate:
+        if not self._replicates or (drawn is not None and drawn.low < drawn.high):
+            return Estimate(value, drawn)
         n = self._told_by(parts)
-        return share(figure * n, n)
+        return Estimate(value, share(value * n, n))
 
     def _told_by(self, parts: np.ndarray) -> float:
         """So many observations of equal weight tell as much as these, of unequal weight.

@@ -1,115 +1,225 @@
-"""Figures of one model on the photographs of one split, from its kept scores."""
+"""All figures of one model on the photographs of one split, from its kept scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from taxonvision.evaluation.accuracy import (
+    accuracy_of_ranks,
+    best_classes,
+    best_of_ranks,
+    is_right,
+)
+from taxonvision.evaluation.average_precision import AveragePrecision
+from taxonvision.evaluation.bootstrap import REPLICATES, Estimate, Resampling
+from taxonvision.evaluation.breakdowns import (
+    RegionAccuracy,
+    TailAccuracy,
+    accuracy_of_regions,
+    accuracy_of_tail,
+)
+from taxonvision.evaluation.by_group import GroupAccuracy, accuracy_of_groups
+from taxonvision.evaluation.by_taxon import TaxonAccuracy, accuracy_of_taxa, count_by_taxon
+from taxonvision.evaluation.calibration import expected_calibration_error
+from taxonvision.evaluation.coverage import Coverage, CoverageCurve
+from taxonvision.evaluation.lineages import Lineages
+from taxonvision.evaluation.observations import accuracy_of_observations
+from taxonvision.evaluation.reliability import ReliabilityBin, error_by_chance, reliability
+from taxonvision.evaluation.results import KnownTaxa, Results
 from taxonvision.evaluation.scores import Scores
-from taxonvision.taxonomy.ranks import MAIN_RANKS
+from taxonvision.progress import working
 from taxonvision.taxonomy.tree import Taxonomy
+
+_PRECISION = 0.95  # of what is answered, for the coverage
 
 
 @dataclass(frozen=True)
-class TaxonAccuracy:
-    """How many of a taxon's photographs were named right."""
+class Evaluation:
+    """What is measured of one model.
 
-    taxon_id: int
-    name: str
-    photographs: int
-    right: int
+    Attributes:
+        figures: what `metrics.json` holds: fractions of 1 and counts, None where a figure cannot be
+            measured; `intervals` has the same keys, with `low` and `high` or None.
+        by_taxon: all taxa with photographs and all classes, by name.
+        groups: all nodes above them that have photographs, the highest ranks first.
+        tail: by the number of training photographs.
+        regions: by region, most photographs first.
+        coverage: the share that is answered and the share of it that is right.
+        reliability: scores and the shares that are right, in bins.
+    """
 
-    @property
-    def top1(self) -> float:
-        """The share named right."""
-        return self.right / self.photographs
-
-
-def best_classes(scores: Scores) -> np.ndarray:
-    """int64 [n]: the taxon that each photograph's best class names."""
-    return scores.classes.taxon_ids[scores.classes.starts[:-1]]
-
-
-def is_right(scores: Scores, top: int = 1) -> np.ndarray:
-    """Bool [n]: whether the truth is among the `top` best classes, `top` at most 5."""
-    right = np.zeros(len(scores), bool)
-    starts, stops = scores.classes.starts[:-1], scores.classes.starts[1:]
-    for place in range(top):
-        there = starts + place < stops
-        at = np.where(there, starts + place, 0)
-        right |= there & (scores.classes.taxon_ids[at] == scores.truth)
-    return right
+    figures: Mapping[str, Any]
+    by_taxon: Sequence[TaxonAccuracy]
+    groups: Sequence[GroupAccuracy]
+    tail: Sequence[TailAccuracy]
+    regions: Sequence[RegionAccuracy]
+    coverage: CoverageCurve
+    reliability: Sequence[ReliabilityBin]
 
 
-def accuracy_by_taxon(scores: Scores, taxonomy: Taxonomy) -> list[TaxonAccuracy]:
-    """Top-1 of every taxon that has photographs, in order of its name."""
-    taxa, inverse = np.unique(scores.truth, return_inverse=True)
-    photographs = np.bincount(inverse)
-    right = np.bincount(inverse, weights=is_right(scores)).astype(int)
-    rows = zip(taxa.tolist(), photographs.tolist(), right.tolist(), strict=True)
-    return sorted(
-        (TaxonAccuracy(taxon, taxonomy[taxon].name, n, r) for taxon, n, r in rows),
-        key=lambda row: (row.name, row.taxon_id),
+@dataclass(frozen=True)
+class _Photographs:
+    """The photographs of results, and what all figures of them are made from.
+
+    Attributes:
+        truth: int64 [n], taxon ids.
+        named: int64 [n], the best classes' taxon ids.
+        right: bool [n], whether they are the truth.
+        confidence: float64 [n], the best classes' scores.
+        best: by rank the best node of each, int64 [n].
+        lineages: of the true taxa.
+        resampling: of their observations.
+    """
+
+    truth: np.ndarray
+    named: np.ndarray
+    right: np.ndarray
+    confidence: np.ndarray
+    best: Mapping[str, np.ndarray]
+    lineages: Lineages
+    resampling: Resampling
+
+
+def measure(results: Results, replicates: int = REPLICATES) -> Evaluation:
+    """Measure everything, with intervals from so many replicates of the observations."""
+    scores, tree, known = results.scores, results.taxonomy, results.known
+    with working("naming photographs at all ranks"):
+        photographs = _photographs(results, replicates)
+    truth, right, resampling = photographs.truth, photographs.right, photographs.resampling
+    counts = count_by_taxon(truth, scores.observations, right)
+    with working("measuring accuracy along the tree"):
+        by_taxon = accuracy_of_taxa(counts, truth, photographs.named, known, tree)
+        groups = accuracy_of_groups(
+            counts, truth, photographs.best, known, tree, photographs.lineages
+        )
+    with working("measuring accuracy by region and by training photographs"):
+        places = scores.photographs.latitudes, scores.photographs.longitudes
+        regions = accuracy_of_regions(*places, truth, right, resampling)
+        tail = accuracy_of_tail(truth, right, known, resampling)
+    return Evaluation(
+        figures=_as_json(_figures(results, photographs, replicates)),
+        by_taxon=by_taxon,
+        groups=groups,
+        tail=tail,
+        regions=regions,
+        coverage=Coverage.of(photographs.confidence, right).curve(),
+        reliability=reliability(photographs.confidence, right),
     )
 
 
-def accuracy_at_rank(scores: Scores, taxonomy: Taxonomy, rank: str) -> float | None:
-    """Share of photographs whose best node at `rank`, by rolled-up score, is the truth's.
+def _photographs(results: Results, replicates: int) -> _Photographs:
+    scores, tree = results.scores, results.taxonomy
+    lineages = Lineages.of(tree, scores.truth)
+    ranks = sorted({tree[t].rank for t in lineages.node_ids.tolist() if t in tree})
+    return _Photographs(
+        truth=scores.truth,
+        named=best_classes(scores),
+        right=is_right(scores),
+        confidence=scores.classes.scores[scores.classes.starts[:-1]].astype(np.float64),
+        best=best_of_ranks(scores, tree, ranks),
+        lineages=lineages,
+        resampling=Resampling(scores.observations, replicates),
+    )
 
-    Only photographs whose truth has a taxon at that rank count; None when there is none.
-    """
-    truth_at_rank = {t: taxonomy.at_rank(t, rank) for t in np.unique(scores.truth).tolist()}
-    truth = np.array([truth_at_rank[t] or 0 for t in scores.truth.tolist()], np.int64)
-    judged = truth > 0  # taxon ids count from 1
-    if not judged.any():
-        return None
-    best = _best_at_rank(scores, taxonomy, rank)
-    return float((best[judged] == truth[judged]).mean())
+
+def _figures(results: Results, photographs: _Photographs, replicates: int) -> dict[str, Any]:
+    """The figures by name; `Estimate` is one that has an interval."""
+    scores, known = results.scores, results.known
+    truth, right, resampling = photographs.truth, photographs.right, photographs.resampling
+    with working("measuring accuracy"):
+        figures: dict[str, Any] = {
+            "n": len(scores),
+            "observations": resampling.observations,
+            "top1": resampling.share(right),
+            "top5": resampling.share(is_right(scores, 5)),
+            "macro_top1": resampling.macro(right, truth),
+            "ranks": accuracy_of_ranks(
+                truth, photographs.best, results.taxonomy, photographs.lineages, resampling
+            ),
+        }
+    with working("measuring average precision"):
+        figures["average_precision"] = _estimate(AveragePrecision.of(scores).mean, resampling)
+    with working("measuring calibration and coverage"):
+        figures |= _of_confidence(photographs)
+    with working("measuring accuracy by observation"):
+        by_observation = accuracy_of_observations(scores, known.taxon_ids, replicates)
+        figures["by_observation"] = vars(by_observation)
+    figures["unknown_taxa"] = _unknown_taxa(truth, known.taxon_ids)
+    figures["most_frequent"] = _most_frequent(truth)
+    return figures
 
 
-def metrics(scores: Scores, taxonomy: Taxonomy) -> Mapping[str, Any]:
-    """`n, top1, top5, macro_top1` and `ranks`, as fractions of 1.
-
-    `macro_top1` is the mean over taxa; `ranks` has the main ranks, from the species up, at which
-    there is more than one taxon to tell apart.
-    """
-    by_taxon = accuracy_by_taxon(scores, taxonomy)
-    ranks = {}
-    for rank in reversed(MAIN_RANKS):
-        taxa = {taxonomy.at_rank(taxon.taxon_id, rank) for taxon in by_taxon} - {None}
-        accuracy = accuracy_at_rank(scores, taxonomy, rank)
-        if accuracy is not None and (len(taxa) > 1 or rank == "species"):
-            ranks[rank] = accuracy
+def _of_confidence(photographs: _Photographs) -> dict[str, Any]:
+    """Calibration and coverage, both of the best class's score."""
+    confidence, right = photographs.confidence, photographs.right
+    coverage = Coverage.of(confidence, right)
     return {
-        "n": len(scores),
-        "top1": float(is_right(scores).mean()),
-        "top5": float(is_right(scores, 5).mean()),
-        "macro_top1": float(np.mean([taxon.top1 for taxon in by_taxon])),
-        "ranks": ranks,
+        "calibration_error": _estimate(
+            lambda weights: expected_calibration_error(confidence, right, weights=weights),
+            photographs.resampling,
+        ),
+        "calibration_error_floor": error_by_chance(confidence).mean,
+        "coverage_at_95": _estimate(
+            lambda weights: coverage.at(_PRECISION, weights), photographs.resampling
+        ),
     }
 
 
-def _best_at_rank(scores: Scores, taxonomy: Taxonomy, rank: str) -> np.ndarray:
-    """int64 [n]: the node at `rank` with the highest rolled-up score, 0 where none was kept."""
-    seen = np.unique(np.concatenate([scores.classes.taxon_ids, scores.inner.taxon_ids]))
-    at_rank = np.array([t for t in seen.tolist() if taxonomy[t].rank == rank], np.int64)
-    inner_ids = np.unique(scores.inner.taxon_ids)
-    best = np.zeros(len(scores), np.int64)
-    best_scores = np.full(len(scores), -np.inf)
-    # A class on an inner node counts with the rolled-up score only.
-    for ragged, candidates in (
-        (scores.inner, at_rank),
-        (scores.classes, np.setdiff1d(at_rank, inner_ids)),
-    ):
-        chosen = np.isin(ragged.taxon_ids, candidates)
-        photographs = ragged.photographs[chosen]
-        ids, values = ragged.taxon_ids[chosen], ragged.scores[chosen]
-        # Entries are ordered best first, so the first of each photograph is its best.
-        firsts, at = np.unique(photographs, return_index=True)
-        better = values[at] > best_scores[firsts]
-        best[firsts[better]] = ids[at][better]
-        best_scores[firsts[better]] = values[at][better]
-    return best
+def _estimate(statistic: Callable[[np.ndarray], float | None], resampling: Resampling) -> Estimate:
+    """A figure of the photographs as they are, and of replicates of them."""
+    return Estimate(statistic(np.ones(resampling.photographs)), resampling.interval(statistic))
+
+
+def _unknown_taxa(truth: np.ndarray, class_taxon_ids: np.ndarray) -> dict[str, int]:
+    """The taxa that the model cannot name."""
+    unknown = truth[~np.isin(truth, class_taxon_ids)]
+    return {"taxa": len(np.unique(unknown)), "photographs": len(unknown)}
+
+
+def _most_frequent(truth: np.ndarray) -> dict[str, Any]:
+    """The best that a guess can do which is the same for every photograph."""
+    taxa, photographs = np.unique(truth, return_counts=True)
+    if not len(taxa):
+        return {"taxon_id": None, "share": None}
+    most = int(photographs.argmax())
+    return {"taxon_id": int(taxa[most]), "share": float(photographs[most] / len(truth))}
+
+
+def _as_json(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_values(figures), "intervals": _intervals(figures)}
+
+
+def _values(figure: Any) -> Any:
+    if isinstance(figure, Mapping):
+        return {name: _values(each) for name, each in figure.items()}
+    if isinstance(figure, Estimate):
+        return _values(figure.value)
+    return None if isinstance(figure, float) and not math.isfinite(figure) else figure
+
+
+def _intervals(figure: Any) -> Any:
+    if isinstance(figure, Mapping):
+        return {name: _intervals(each) for name, each in figure.items()}
+    if isinstance(figure, Estimate) and figure.interval:
+        return {"low": figure.interval.low, "high": figure.interval.high}
+    return None
+
+
+def accuracy_by_taxon(scores: Scores, taxonomy: Taxonomy) -> list[TaxonAccuracy]:  # TODO: remove
+    """The taxa that have photographs."""
+    counts = count_by_taxon(scores.truth, scores.observations, is_right(scores))
+    known = KnownTaxa(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    return accuracy_of_taxa(counts, scores.truth, best_classes(scores), known, taxonomy)
+
+
+def metrics(scores: Scores, taxonomy: Taxonomy) -> dict[str, Any]:  # TODO: remove
+    """The figures without what results know besides."""
+    empty = KnownTaxa(np.unique(scores.classes.taxon_ids), np.zeros(0, np.int64))
+    results = Results(Path(), {}, taxonomy, scores, empty)
+    return _as_json(_figures(results, _photographs(results, 20), 20))

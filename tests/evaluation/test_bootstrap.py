@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import balanced_accuracy_score
 
 from taxonvision.evaluation.bootstrap import Resampling
 from taxonvision.evaluation.intervals import Interval, share
@@ -64,14 +67,15 @@ def test_where_no_replicate_differs_the_width_is_that_of_wilson(all_right):
     expected = share(20 * all_right, 20)
     resampling = Resampling(observations, replicates=50)
     assert resampling.share_interval(right) == expected
-    assert resampling.macro_interval(right, np.repeat(np.arange(10), 6)) == expected
+    assert resampling.macro(right, np.repeat(np.arange(10), 6)).interval == expected
 
 
 def test_a_taxon_of_many_photographs_tells_no_more_than_one_of_few():
     # 11² / (10 + 1 / 1000) is a little more than 12.
     taxa = np.concatenate([np.arange(10), np.full(1000, 10)])
-    found = Resampling(np.arange(1010), replicates=20).macro_interval(np.ones(1010, bool), taxa)
-    assert share(12, 12).low < found.low < share(13, 13).low
+    found = Resampling(np.arange(1010), replicates=20).macro(np.ones(1010, bool), taxa)
+    assert found.value == 1
+    assert share(12, 12).low < found.interval.low < share(13, 13).low
 
 
 def test_one_observation_says_next_to_nothing():
@@ -104,6 +108,23 @@ def test_several_figures_are_drawn_at_once():
 def test_an_interval_lies_between_0_and_1_and_has_a_width(rows):
     observations, taxa, right = (np.array(column) for column in zip(*rows, strict=True))
     resampling = Resampling(observations, replicates=20)
-    for found in (resampling.share_interval(right), resampling.macro_interval(right, taxa)):
+    for found in (resampling.share_interval(right), resampling.macro(right, taxa).interval):
         assert isinstance(found, Interval)
         assert 0 <= found.low < found.high <= 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1))
+def test_a_mean_over_taxa_is_the_balanced_accuracy_of_scikit_learn(rows):
+    taxa, right = (np.array(column) for column in zip(*rows, strict=True))
+    named = np.where(right, taxa, 6)
+    found = Resampling(np.arange(len(taxa)), replicates=2).macro(right, taxa).value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # names that are no truth
+        assert found == pytest.approx(balanced_accuracy_score(taxa, named))
+
+
+def test_some_photographs_are_drawn_by_themselves():
+    observations, right = np.array([0, 0, 1, 1, 2]), np.array([1, 0, 1, 1, 0], bool)
+    some = np.array([1, 0, 1, 1, 0], bool)
+    found = Resampling(observations, replicates=50, seed=3).among(some)
+    assert found.share(right[some]) == Resampling(observations[some], 50, 3).share(right[some])
