@@ -21,6 +21,8 @@ from typing import Any
 
 from taxonvision.errors import AlreadyDone, UserError
 
+WHOLE = "whole"
+"""What `replacing_file_resuming` takes for the finished file in the folder that it yields."""
 _MARK = ".made_by"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -151,22 +153,10 @@ def publish_resuming(
     and whole: where it is there, nothing is left to be done.
     """
     check_place(out, manifest, recipe, overwrite=overwrite)
-    mark = _mark_of(recipe, version)
     with _partial_of(out) as partial:
-        try:
-            if not (
-                _text_of(partial / _MARK) == mark or _digest_at(partial / manifest) == recipe.digest
-            ):
-                _make_empty(partial)
-                with (partial / _MARK).open("w") as file:
-                    file.write(mark)
-                    file.flush()
-                    os.fsync(file.fileno())  # without it, what follows belongs to nobody
+        finished = _digest_at(partial / manifest) == recipe.digest
+        with _going_on(partial, _mark_of(recipe, version), finished=finished):
             yield partial
-        except BaseException:
-            if partial.is_dir() and {path.name for path in partial.iterdir()} <= {_MARK}:
-                shutil.rmtree(partial)  # there is nothing to go on with
-            raise
         try:
             check_place(out, manifest, recipe, overwrite=overwrite)
         except AlreadyDone:  # by another machine meanwhile
@@ -174,6 +164,45 @@ def publish_resuming(
             raise
         (partial / _MARK).unlink(missing_ok=True)
         _move_into_place(partial, out)
+
+
+@contextlib.contextmanager
+def replacing_file_resuming(path: Path, recipe: Recipe, *, version: str) -> Iterator[Path]:
+    """`replacing_file` for long work that goes on where it ended.
+
+    Yields the folder `PATH.partial`, as `publish_resuming` does. The block writes the whole file
+    there last, under the name `WHOLE`; it then takes the place of `path`, whatever stood there.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; choose another --out")
+    with _partial_of(path) as partial:
+        with _going_on(partial, _mark_of(recipe, version)):
+            yield partial
+        try:
+            (partial / WHOLE).replace(path)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}") from None
+        shutil.rmtree(partial)
+
+
+@contextlib.contextmanager
+def _going_on(partial: Path, mark: str, *, finished: bool = False) -> Iterator[None]:
+    """Empty a folder whose mark is another one, unless it is finished.
+
+    When the block raises, what is in the folder stays for whoever has the same mark.
+    """
+    try:
+        if not (finished or _text_of(partial / _MARK) == mark):
+            _make_empty(partial)
+            with (partial / _MARK).open("w") as file:
+                file.write(mark)
+                file.flush()
+                os.fsync(file.fileno())  # without it, what follows belongs to nobody
+        yield
+    except BaseException:
+        if partial.is_dir() and {path.name for path in partial.iterdir()} <= {_MARK}:
+            shutil.rmtree(partial)  # there is nothing to go on with
+        raise
 
 
 def set_aside(out: Path, suffix: str) -> Path:
@@ -243,7 +272,7 @@ def _mark_of(recipe: Recipe, version: str) -> str:
 def _make_empty(partial: Path) -> None:
     try:
         if partial.exists():
-            shutil.rmtree(partial)
+            _remove(partial)
         partial.mkdir()
     except OSError as error:
         raise UserError(f"{partial} cannot be made: {error.strerror}") from None

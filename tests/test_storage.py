@@ -20,6 +20,7 @@ from taxonvision.storage import (
     read_manifest,
     replacing,
     replacing_file,
+    replacing_file_resuming,
     write_json,
 )
 
@@ -654,3 +655,52 @@ def test_what_appeared_meanwhile_is_left_alone_and_the_work_is_kept(tmp_path):
     with resuming(out, overwrite=True) as partial:
         assert names(partial) == [".made_by", "piece", MANIFEST]
     assert names(out) == ["piece", MANIFEST]
+
+
+# replacing_file_resuming: the same for a file.
+
+
+def resuming_file(path, recipe=RECIPE, *, version="1"):
+    return replacing_file_resuming(path, recipe, version=version)
+
+
+@pytest.mark.parametrize("failure", [UserError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [True, False])
+def test_a_file_is_gone_on_with_by_the_same_recipe(tmp_path, failure, old):
+    path = tmp_path / "deep" / "table.csv"
+    if old:
+        path.parent.mkdir()
+        path.write_text("old")
+    with pytest.raises(failure), resuming_file(path) as partial:
+        (partial / "piece").write_text("new")
+        raise failure
+    assert not old or path.read_text() == "old"
+    with resuming_file(path) as partial:
+        (partial / "piece").replace(partial / storage.WHOLE)
+    assert path.read_text() == "new"
+    assert names(path.parent) == ["table.csv"]
+
+
+@pytest.mark.parametrize(("recipe", "version"), [(OTHER, "1"), (RECIPE, "2")])
+def test_a_file_is_begun_anew_by_another_recipe_or_version(tmp_path, recipe, version):
+    path = tmp_path / "table.csv"
+    with pytest.raises(KeyboardInterrupt), resuming_file(path) as partial:
+        (partial / "piece").write_text("new")
+        raise KeyboardInterrupt
+    with resuming_file(path, recipe, version=version) as partial:
+        assert names(partial) == [storage._MARK]
+        (partial / storage.WHOLE).write_text("other")
+    assert path.read_text() == "other"
+    assert names(tmp_path) == ["table.csv"]
+
+
+def test_the_half_file_that_replacing_file_was_killed_over_is_dropped(tmp_path):
+    partial_of(tmp_path / "table.csv").write_text("half")
+    with resuming_file(tmp_path / "table.csv") as partial:
+        (partial / storage.WHOLE).write_text("new")
+    assert names(tmp_path) == ["table.csv"]
+
+
+def test_a_folder_is_refused_before_the_work(tmp_path):
+    with pytest.raises(UserError, match="is a folder"), resuming_file(tmp_path):
+        pytest.fail("the work must not begin")
