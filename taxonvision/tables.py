@@ -93,11 +93,15 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     rows = itertools.chain([columns], rows)
     with path.open("w", encoding="utf-8", newline="") as file:
         while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
-            text = _lines(chunk)
-            if text.count("\r") == len(chunk):
-                file.write(text.replace("\r\n", "\n"))
-            else:  # some are in cells
-                file.writelines(_lines([row]).removesuffix("\r\n") + "\n" for row in chunk)
+            file.write(csv_lines(chunk))
+
+
+def csv_lines(rows: Sequence[Sequence[object]]) -> str:
+    """Rows as lines of a comma-separated table; None becomes an empty cell."""
+    text = _lines(rows)
+    if text.count("\r") == len(rows):
+        return text.replace("\r\n", "\n")
+    return "".join(_lines([row]).removesuffix("\r\n") + "\n" for row in rows)  # some are in cells
 
 
 def _lines(rows: Iterable[Sequence[object]]) -> str:

@@ -1,52 +1,51 @@
 """Name the organisms on photographs.
 
-Takes photographs and folders, a model directory or a bundle; for a bundle TensorFlow is not loaded.
-The answer goes to stdout or --out; photographs that cannot be read are told and the exit code is 2.
+Takes photographs and folders of any size, a model directory or a bundle; for a bundle TensorFlow is
+not loaded. The answer goes to stdout or --out; with --out, the same command goes on where a run was
+ended. Photographs that cannot be read are in the answer with the reason, and the exit code is 2.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from absl import flags
 
-from taxonvision.catalog.sources.files import find_files
 from taxonvision.cli.models import open_recognizer
+from taxonvision.cli.photographs import Listing, listed
 from taxonvision.cli.show import show_table
+from taxonvision.cli.values import recipe_of
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError
 from taxonvision.progress import say, track
 from taxonvision.runtime.answer import Answer, Suggestion
+from taxonvision.runtime.answer_file import FILE_FORMATS, write_answers
+from taxonvision.runtime.answer_formats import TEXT_FORMATS, Named
 from taxonvision.runtime.recognizer import Recognizer
-from taxonvision.storage import replacing_file
+from taxonvision.runtime.scoring import score_photographs
 from taxonvision.taxonomy.ranks import RANK_LEVELS
-from taxonvision.text import of_path
+from taxonvision.text import of_path, several
 
 USAGE = (
-    "taxonvision predict --model=MODEL|BUNDLE PHOTO_OR_FOLDER... [--format=table|json|jsonl|csv]"
+    "taxonvision predict --model=MODEL|BUNDLE PHOTO_OR_FOLDER... "
+    "[--format=table|json|jsonl|csv|parquet --out=FILE]"
 )
 REQUIRED = ("model",)
 TAKES_ARGUMENTS = True
 
-_CSV_COLUMNS = (
-    "photo", "place", "taxon_id", "name", "common_name", "rank", "score", "error", "known",
-    "sure_taxon_id", "sure_name", "common_ancestor_taxon_id", "common_ancestor_name",
-)  # fmt: skip
 _PROGRESS_FROM = 50
+_BROKEN_SAID = 10
 
 
 def define(values: flags.FlagValues) -> None:
     """Define the flags."""
     flags.DEFINE_string("model", None, "model directory or bundle", flag_values=values)
     flags.DEFINE_enum(
-        "format", "table", ["table", "json", "jsonl", "csv"], "how to answer", flag_values=values
+        "format", "table", ["table", *FILE_FORMATS], "how to answer", flag_values=values
     )
     flags.DEFINE_string("out", None, "file for the answer instead of stdout", flag_values=values)
     flags.DEFINE_integer("top", 5, "suggestions a photograph", lower_bound=1, flag_values=values)
@@ -57,72 +56,103 @@ def define(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Predict and print."""
-    if values.out and values.format == "table":
-        raise UserError("--out needs --format=json, jsonl or csv; a table is for the screen")
-    paths, faulty = _photographs(arguments)
-    recognizer = open_recognizer(Path(values.model))
-    answers = _answers(recognizer, paths, values.top, values.language)
-    if len(paths) >= _PROGRESS_FROM:
-        answers = track(answers, len(paths), "naming")
-    failed = 0
-    done = []
-    for path, answer in itertools.chain(answers, faulty):
-        done.append((path, answer))
-        if isinstance(answer, PhotographError):
-            failed += 1
-            say(f"taxonvision: {of_path(path)}: {answer}")
-    if values.format == "table":
-        _show(done)
-    else:
-        text = _FORMATS[values.format](done)
+    _check(values, arguments)
+    broken = _Broken()
+    with listed(arguments) as listing:
+        recognizer = open_recognizer(Path(values.model))
+
+        def answers_from(start: int) -> Iterator[Named]:
+            return broken.told(_answers(recognizer, listing, start, values))
+
         if values.out:
-            with replacing_file(Path(values.out)) as partial:
-                partial.write_text(text, encoding="utf-8")
+            inputs = {"model": recognizer.fingerprint, "photographs": listing.fingerprint}
+            recipe = recipe_of("predict", values, inputs)
+            write_answers(
+                Path(values.out), values.format, len(listing), answers_from, recipe, broken.tell
+            )
+        elif values.format == "table":
+            for named in answers_from(0):
+                _show(*named)
         else:
-            sys.stdout.write(text)
-    return 2 if failed else 0
+            for text in TEXT_FORMATS[values.format].text(answers_from(0)):
+                sys.stdout.write(text)
+    broken.tell_rest()
+    return 2 if broken.count else 0
 
 
-def _photographs(arguments: list[str]) -> tuple[list[Path], list[tuple[Path, PhotographError]]]:
-    """The photographs named and those in folders, and what in folders cannot be one and why."""
+def _check(values: flags.FlagValues, arguments: list[str]) -> None:
+    """Raise UserError for what does not go together."""
+    if values.out and values.format == "table":
+        raise UserError(
+            f"--out needs --format={', '.join(FILE_FORMATS[:-1])} or {FILE_FORMATS[-1]}; "
+            "a table is for the screen"
+        )
+    if values.format == "parquet" and not values.out:
+        raise UserError("--format=parquet needs --out=FILE; it is not for the screen")
     if not arguments:
         raise UserError(f"`predict` needs a photograph or a folder; usage: {USAGE}")
-    paths: list[Path] = []
-    faulty: list[tuple[Path, PhotographError]] = []
-    for argument in map(Path, arguments):
-        if not argument.is_dir():
-            paths.append(argument)
-            continue
-        files = find_files(argument)
-        if not files.photos:
-            raise UserError(f"there is no photograph in {argument}")
-        paths += [argument / path for path in sorted(files.photos)]
-        faulty += [(argument / r.path, PhotographError(r.reason)) for r in files.rejects]
-    return paths, faulty
 
 
 def _answers(
-    recognizer: Recognizer, paths: list[Path], top: int, language: str
-) -> Iterator[tuple[Path, Answer | PhotographError]]:
-    for path, pixels in zip(paths, recognizer.contract.read(paths), strict=True):
-        if isinstance(pixels, PhotographError):
-            yield path, pixels
-        else:
-            yield path, recognizer.answer(recognizer.score(pixels[None])[0], top, language)
+    recognizer: Recognizer, listing: Listing, start: int, values: flags.FlagValues
+) -> Iterator[Named]:
+    """What is said of each photograph but the first `start`, and how far it is."""
+    paths, sources = itertools.tee(listing.paths(start))
+    named = (
+        (path, _answer(recognizer, scores, values))
+        for path, scores in zip(paths, score_photographs(recognizer, sources), strict=True)
+    )
+    answers: Iterator[Named] = itertools.chain(named, listing.faulty(start))
+    left = len(listing) - start
+    flowing = not values.out and sys.stdout.isatty()  # answers on the screen tell it themselves
+    yield from answers if left < _PROGRESS_FROM or flowing else track(answers, left, "naming")
 
 
-def _show(answers: list[tuple[Path, Answer | PhotographError]]) -> None:
-    for path, answer in answers:
-        if isinstance(answer, PhotographError):
-            continue
-        show_table(
-            f"{of_path(path)}: {_in_words(answer)}",
-            ("name", "common name", "rank", "score"),
-            [
-                (s.taxon.name, s.common_name, s.taxon.rank, f"{s.score:.1%}")
-                for s in answer.suggestions
-            ],
-        )
+def _answer(
+    recognizer: Recognizer, scores: np.ndarray | PhotographError, values: flags.FlagValues
+) -> Answer | PhotographError:
+    if isinstance(scores, PhotographError):
+        return scores
+    return recognizer.answer(scores, values.top, values.language)
+
+
+class _Broken:
+    """Counts the photographs that cannot be read, and says the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def told(self, answers: Iterator[Named]) -> Iterator[Named]:
+        """Pass answers on, and tell the broken photographs among them."""
+        for path, answer in answers:
+            if isinstance(answer, PhotographError):
+                self.tell(of_path(path), str(answer))
+            yield path, answer
+
+    def tell(self, photo: str, reason: str) -> None:
+        """Count one, and say it if it is among the first."""
+        self.count += 1
+        if self.count <= _BROKEN_SAID:
+            say(f"taxonvision: {photo}: {reason}")
+
+    def tell_rest(self) -> None:
+        """Say how many were not said."""
+        rest = self.count - _BROKEN_SAID
+        if rest > 0:
+            say(
+                f"taxonvision: {several(rest, 'more photograph')} cannot be read; "
+                f"--format={', '.join(FILE_FORMATS[:-1])} and {FILE_FORMATS[-1]} list all of them"
+            )
+
+
+def _show(path: Path, answer: Answer | PhotographError) -> None:
+    if isinstance(answer, PhotographError):
+        return
+    show_table(
+        f"{of_path(path)}: {_in_words(answer)}",
+        ("name", "common name", "rank", "score"),
+        [(s.taxon.name, s.common_name, s.taxon.rank, f"{s.score:.1%}") for s in answer.suggestions],
+    )
 
 
 def _in_words(answer: Answer) -> str:
@@ -141,57 +171,3 @@ def _full_name(suggestion: Suggestion) -> str:
     rank = "" if suggestion.taxon.rank == "species" else f"{suggestion.taxon.rank} "
     common = f" ({suggestion.common_name})" if suggestion.common_name else ""
     return f"{rank}{suggestion.taxon.name}{common}"
-
-
-def _as_value(path: Path, answer: Answer | PhotographError) -> dict[str, Any]:
-    if isinstance(answer, PhotographError):
-        return {"photo": of_path(path), "error": str(answer)}
-    return {
-        "photo": of_path(path),
-        "known": answer.known,
-        "sure": _suggestion(answer.sure) if answer.sure else None,
-        "common_ancestor": _suggestion(answer.common_ancestor) if answer.common_ancestor else None,
-        "suggestions": [_suggestion(s) for s in answer.suggestions],
-        "branch": [_suggestion(s) for s in answer.branch],
-    }
-
-
-def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
-    taxon = suggestion.taxon
-    return {
-        "taxon_id": taxon.taxon_id,
-        "name": taxon.name,
-        "common_name": suggestion.common_name,
-        "rank": taxon.rank,
-        "score": round(suggestion.score, 6),
-    }
-
-
-def _json(answers: list[tuple[Path, Answer | PhotographError]]) -> str:
-    return json.dumps([_as_value(*a) for a in answers], indent=2, ensure_ascii=False) + "\n"
-
-
-def _jsonl(answers: list[tuple[Path, Answer | PhotographError]]) -> str:
-    return "".join(json.dumps(_as_value(*a), ensure_ascii=False) + "\n" for a in answers)
-
-
-def _csv(answers: list[tuple[Path, Answer | PhotographError]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for path, answer in answers:
-        if isinstance(answer, PhotographError):
-            writer.writerow({"photo": of_path(path), "error": str(answer)})
-            continue
-        whole = {"known": "true" if answer.known else "false"}
-        for column, found in (("sure", answer.sure), ("common_ancestor", answer.common_ancestor)):
-            if found:
-                whole[f"{column}_taxon_id"] = str(found.taxon.taxon_id)
-                whole[f"{column}_name"] = found.taxon.name
-        for place, suggestion in enumerate(answer.suggestions, start=1):
-            row = {"photo": of_path(path), "place": place, **_suggestion(suggestion), **whole}
-            writer.writerow(row)
-    return text.getvalue()
-
-
-_FORMATS = {"json": _json, "jsonl": _jsonl, "csv": _csv}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import SimpleQueue
 
 import numpy as np
@@ -18,7 +18,7 @@ BATCH = 32
 
 def score_photographs(
     recognizer: Recognizer, sources: Iterable[Source]
-) -> Iterator[np.ndarray | PhotographError]:
+) -> Generator[np.ndarray | PhotographError, None, None]:
     """Each photograph's probabilities, float32 [C], or why it cannot be read, in order.
 
     A recognizer that can make `another` scorer is given one of a single thread for each core, and
@@ -36,8 +36,8 @@ def score_photographs(
 
 def _side_by_side(
     recognizer: Recognizer, scorers: list[Scorer], sources: Iterable[Source]
-) -> Iterator[np.ndarray | PhotographError]:
-    free: SimpleQueue[Callable[[np.ndarray], np.ndarray]] = SimpleQueue()
+) -> Generator[np.ndarray | PhotographError, None, None]:
+    free: SimpleQueue[Scorer] = SimpleQueue()
     for scorer in scorers:
         free.put(scorer)
 
@@ -51,12 +51,12 @@ def _side_by_side(
         finally:
             free.put(scorer)
 
-    return map_in_order(score_one, sources)
+    yield from map_in_order(score_one, sources)
 
 
 def _in_batches(
     recognizer: Recognizer, sources: Iterable[Source]
-) -> Iterator[np.ndarray | PhotographError]:
+) -> Generator[np.ndarray | PhotographError, None, None]:
     found = recognizer.contract.read(sources)
     while chunk := list(itertools.islice(found, BATCH)):
         pixels = [each for each in chunk if not isinstance(each, PhotographError)]
