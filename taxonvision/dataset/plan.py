@@ -89,9 +89,12 @@ def plan_shards(catalog: Catalog, options: PrepareOptions, plan: Path) -> list[P
             plan,
             connection,
             "SELECT first + ((place + 1) * shards - 1) // photographs AS shard, place, position,"
-            " split, photo_id, path, class_id, class_taxon_id, license, attribution FROM ("
+            " split, photo_id, path, class_id, class_taxon_id, license, attribution,"
+            " observation_id, latitude, longitude FROM ("
             "  SELECT split, photo_id, path, class_id, coalesce(license, '') AS license,"
             "  coalesce(attribution, '') AS attribution,"
+            "  coalesce(observation_id, '') AS observation_id,"
+            "  coalesce(latitude, 'nan') AS latitude, coalesce(longitude, 'nan') AS longitude,"
             "  row_number() OVER (PARTITION BY split ORDER BY class_id, photo_id) - 1 AS position,"
             "  row_number() OVER (PARTITION BY split ORDER BY md5(photo_id), photo_id) - 1 AS place"
             "  FROM photos)"

@@ -101,8 +101,26 @@ class Shards:
         )
 
     def observed(self, split: str) -> Observed:
-        """Nothing: shards do not tell observations and places."""
-        return Observed.nothing(int(self.manifest["counts"].get(split, 0)))
+        """Their observations and coordinates; nothing where an earlier version made the shards.
+
+        Raises UserError when the index cannot be read.
+        """
+        with reading_parquet(self.index, "prepare") as connection:
+            index = connection.read_parquet(str(self.index))
+            if not {"observation_id", "latitude", "longitude"} <= set(index.columns):
+                return Observed.nothing(int(self.manifest["counts"].get(split, 0)))
+            columns = connection.execute(
+                "SELECT coalesce(observation_id, '') AS observation_id,"
+                " coalesce(latitude, 'nan'::DOUBLE) AS latitude,"
+                " coalesce(longitude, 'nan'::DOUBLE) AS longitude FROM read_parquet(?)"
+                " WHERE split = ? ORDER BY position",
+                [str(self.index), split],
+            ).fetchnumpy()
+        return Observed(
+            observation_ids=columns["observation_id"].tolist(),
+            latitudes=np.asarray(columns["latitude"], np.float64),
+            longitudes=np.asarray(columns["longitude"], np.float64),
+        )
 
 
 def is_shards(folder: Path) -> bool:

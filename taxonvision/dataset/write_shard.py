@@ -31,13 +31,17 @@ INDEX_COLUMNS = {
     "image_length": "BIGINT",
     "license": "VARCHAR",
     "attribution": "VARCHAR",
+    "observation_id": "VARCHAR",
+    "latitude": "DOUBLE",
+    "longitude": "DOUBLE",
     **CONTENT_COLUMNS,
 }
 """The columns of `index.parquet` and their DuckDB types.
 
 `position` counts from 0 in the split, in the order of `Catalog.photos`; `offset` and `length` tell
 where in the file the record's payload lies, a tf.train.Example, `image_offset` and `image_length`
-where its JPEG does. Bytes. `content_high` and `content_low` are the key of that JPEG
+where its JPEG does. Bytes. `observation_id` is "" where unknown; the coordinates are degrees, NULL
+where unknown. `content_high` and `content_low` are the key of that JPEG
 (`catalog.contents`).
 """
 PLAN, UNFINISHED = "plan.parquet", ".unfinished"
@@ -159,9 +163,7 @@ def _write_index(
         "content_high": contents[:, 0],
         "content_low": contents[:, 1],
     }
-    selected = ", ".join(
-        f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in INDEX_COLUMNS.items()
-    )
+    selected = ", ".join(_as_stored(name, kind) for name, kind in INDEX_COLUMNS.items())
     query = f"SELECT {selected} FROM rows ORDER BY image_offset"  # noqa: S608
     try:
         with duckdb.connect() as connection:
@@ -169,6 +171,12 @@ def _write_index(
             write_parquet(path, connection, query)
     except duckdb.Error as error:
         raise UserError(f"{path} cannot be written ({reason_of(error, 200)})") from None
+
+
+def _as_stored(name: str, kind: str) -> str:
+    value = f'CAST("{name}" AS {kind})'
+    known = f"nullif({value}, 'nan')" if kind == "DOUBLE" else value  # NaN is no degree
+    return f'{known} AS "{name}"'
 
 
 @contextmanager

@@ -4,14 +4,16 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from PIL import Image
 
-from taxonvision.catalog.catalog import open_catalog
+from taxonvision.catalog.catalog import Catalog, open_catalog
 from taxonvision.cli.main import main
 from taxonvision.dataset.plan import PrepareOptions
 from taxonvision.dataset.prepare import prepare
+from taxonvision.dataset.shards import Shards, open_shards
 from taxonvision.storage import Recipe
 
 
@@ -31,6 +33,30 @@ def prepare_small():
 def small_shards(small_catalog, tmp_path_factory) -> Path:
     """Shards of the small catalog."""
     return _prepare(open_catalog(small_catalog), tmp_path_factory.mktemp("shards") / "shards")
+
+
+@pytest.fixture(scope="session")
+def observed_catalog(small_catalog, tmp_path_factory) -> Catalog:
+    """The small catalog, opened, some of whose photographs are of known observations and places."""
+    folder = tmp_path_factory.mktemp("observed") / "catalog"
+    shutil.copytree(small_catalog, folder)
+    table = str(folder / "photos.parquet")
+    with duckdb.connect() as connection:
+        connection.read_parquet(table).create("photos")
+        connection.execute(
+            "UPDATE photos SET observation_id = 'o' || (rowid // 2), latitude = 50 + rowid / 7.0,"
+            " longitude = -rowid WHERE rowid % 5 > 0"
+        )
+        connection.execute("UPDATE photos SET observation_id = NULL WHERE rowid % 5 = 0")
+        connection.table("photos").write_parquet(table)
+    return open_catalog(folder)
+
+
+@pytest.fixture(scope="session")
+def observed_shards(observed_catalog, tmp_path_factory) -> Shards:
+    """Its shards, opened."""
+    out = tmp_path_factory.mktemp("observed_shards") / "shards"
+    return open_shards(_prepare(observed_catalog, out))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from taxonvision.dataset.prepare import prepare
 from taxonvision.dataset.shards import is_shards, open_shards
 from taxonvision.dataset.stored import stored_photos
 from taxonvision.errors import UserError
+from taxonvision.evaluation.results import read_results
 from taxonvision.photograph import read_bytes
 from taxonvision.runtime.contract import Contract
 from taxonvision.storage import Recipe, read_json
@@ -44,6 +45,28 @@ def test_keys_are_those_of_the_jpegs_within(small_catalog, small_shards, split):
     of_catalog = stored_photos(catalog, split).contents
     assert of_catalog.tolist() == catalog.photos(split).contents.tolist()
     assert not (of_catalog == photos.contents).any()
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_observations_and_places_are_the_catalogs(observed_catalog, observed_shards, split):
+    expected, found = (each.observed(split) for each in (observed_catalog, observed_shards))
+    assert found.observation_ids == expected.observation_ids
+    np.testing.assert_array_equal(found.latitudes, expected.latitudes)
+    np.testing.assert_array_equal(found.longitudes, expected.longitudes)
+    assert any(found.observation_ids)
+    assert "" in found.observation_ids
+
+
+def test_shards_of_before_there_were_observations_tell_none(own_shards):
+    index = own_shards / "index.parquet"
+    with duckdb.connect() as connection:
+        connection.read_parquet(str(index)).create("new")
+        old = "SELECT * EXCLUDE (observation_id, latitude, longitude) FROM new"
+        connection.sql(old).write_parquet(str(index))
+    observed = open_shards(own_shards).observed("train")
+    assert observed.observation_ids == [""] * 12
+    assert np.isnan(observed.latitudes).all()
+    assert np.isnan(observed.longitudes).all()
 
 
 def test_shards_of_before_there_were_keys_have_none(own_shards):
@@ -183,18 +206,22 @@ def test_a_manifest_with_nonsense_in_it(own_shards, entry):
 
 
 def test_evaluate_takes_shards_for_the_catalog(
-    small_bundle, small_catalog, small_shards, tmp_path, capsys
+    small_bundle, observed_catalog, observed_shards, tmp_path, capsys
 ):
     def evaluate(catalog, out):
         flags = [f"--model={small_bundle}", f"--catalog={catalog}", f"--out={tmp_path / out}"]
         assert main(["evaluate", *flags]) == 0
         return read_json(tmp_path / out / "results.json")
 
-    direct, shrunk = evaluate(small_catalog, "direct"), evaluate(small_shards, "shrunk")
-    assert direct["catalog"] == shrunk["catalog"]
+    direct = evaluate(observed_catalog.folder, "direct")
+    shrunk = evaluate(observed_shards.folder, "shrunk")
+    assert direct["catalog"]["fingerprint"] == shrunk["catalog"]["fingerprint"]
     assert direct["fingerprint"] != shrunk["fingerprint"]
     metrics = [read_json(tmp_path / out / "metrics.json") for out in ("direct", "shrunk")]
     assert metrics[0]["top1"] == metrics[1]["top1"]
+    photographs = [read_results(tmp_path / out).scores.photographs for out in ("direct", "shrunk")]
+    for name in ("photo_ids", "observation_ids", "truth", "latitudes", "longitudes"):
+        np.testing.assert_array_equal(*(getattr(each, name) for each in photographs))
     assert "already done" not in capsys.readouterr().err
     results = f"--reference={tmp_path / 'direct'}", f"--candidate={tmp_path / 'shrunk'}"
     assert main(["compare", *results, f"--out={tmp_path / 'comparison'}"]) == 0
