@@ -6,10 +6,10 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from taxonvision.text import for_screen
+from taxonvision.text import for_screen, several
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 10.0
 _WORTH_SAYING = 2.0  # seconds
+_MOST_LEFT_OUT = 5
 
 
 def say(message: str) -> None:
     """Write one line to stderr."""
     print(for_screen(message), file=sys.stderr, flush=True)
+
+
+def say_left_out(faults: Sequence[str], whose: str) -> None:
+    """Say which photographs are left out and why, the first few of many, and whose they are."""
+    for line in faults[:_MOST_LEFT_OUT]:
+        say(f"left out: {line}")
+    if len(faults) > _MOST_LEFT_OUT:
+        say(f"left out: {several(len(faults) - _MOST_LEFT_OUT, 'photograph')} more of {whose}")
 
 
 def _one(item: object) -> int:

@@ -11,12 +11,12 @@ import numpy as np
 from taxonvision.catalog.sources.files import find_files
 from taxonvision.errors import UserError
 from taxonvision.photograph import PhotographError
-from taxonvision.progress import say, track
+from taxonvision.progress import say_left_out, track
 from taxonvision.runtime.contract import Contract, stacked
 from taxonvision.storage import digest_of
-from taxonvision.text import of_path, several
+from taxonvision.text import of_path
 
-_MOST_TOLD = 5
+_WHOSE = "--negatives"
 
 
 def scenes_in(folder: Path) -> list[Path]:
@@ -30,7 +30,8 @@ def scenes_in(folder: Path) -> list[Path]:
     files = find_files(folder)
     if not files.photos:
         raise UserError(f"there is no photograph in {folder}, which --negatives names")
-    _say_left_out([f"{of_path(folder / each.path)}: {each.reason}" for each in files.rejects])
+    rejects = [f"{of_path(folder / each.path)}: {each.reason}" for each in files.rejects]
+    say_left_out(rejects, _WHOSE)
     return [folder / path for path in sorted(files.photos)]
 
 
@@ -63,7 +64,7 @@ def read_scenes(scenes: Sequence[Path], contract: Contract, batch: int) -> Itera
     yield from stacked(readable(), batch)
     if len(faults) == len(scenes):
         raise UserError(f"no photograph that --negatives names can be read; {faults[0]}")
-    _say_left_out(faults)
+    say_left_out(faults, _WHOSE)
 
 
 def drawn_scenes(contract: Contract, count: int, seed: int) -> np.ndarray:
@@ -80,10 +81,3 @@ def drawn_scenes(contract: Contract, count: int, seed: int) -> np.ndarray:
             draw_empty_scene(np.random.default_rng([seed, number]), side)
         )
     return pixels
-
-
-def _say_left_out(faults: Sequence[str]) -> None:
-    for line in faults[:_MOST_TOLD]:
-        say(f"left out: {line}")
-    if len(faults) > _MOST_TOLD:
-        say(f"left out: {several(len(faults) - _MOST_TOLD, 'photograph')} more of --negatives")
