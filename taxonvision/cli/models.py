@@ -12,7 +12,7 @@ from taxonvision.models.directory import is_model, open_model
 from taxonvision.runtime.bundle import is_bundle, open_bundle
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.probabilities import are_shares
-from taxonvision.runtime.recognizer import Recognizer
+from taxonvision.runtime.recognizer import Recognizer, Scorer
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.storage import digest_of
 from taxonvision.taxonomy.classes import read_classes
@@ -54,6 +54,10 @@ def open_bare_tflite(path: Path, classes: Path, taxonomy: Taxonomy) -> Recognize
     unknown = [taxon_id for taxon_id in taxon_ids if taxon_id not in taxonomy]
     if unknown:
         raise UserError(f"{classes}: taxon {unknown[0]} is not in the catalog's taxonomy")
+
+    def another(threads: int) -> Scorer:
+        return model.another(threads).run
+
     return Recognizer(
         name=path.stem,
         fingerprint=digest_of([hashlib.sha256(content).hexdigest(), taxon_ids]),
@@ -65,5 +69,5 @@ def open_bare_tflite(path: Path, classes: Path, taxonomy: Taxonomy) -> Recognize
         names={},
         score=model.run,
         # One that reads several photographs at once is better given them so.
-        another=(lambda: model.another().run) if model.input.shape[0] == 1 else None,
+        another=another if model.input.shape[0] == 1 else None,
     )

@@ -127,7 +127,7 @@ class Bundle:
             names=self.names(),
             score=self._score(model),
             thresholds=self.thresholds,
-            another=lambda: self._score(model.another()),
+            another=lambda threads: self._score(model.another(threads)),
             facts=self.facts,
         )
 

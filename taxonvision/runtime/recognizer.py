@@ -35,8 +35,8 @@ class Recognizer:
         names: common names by language.
         score: uint8 [N, size, size, 3] to float32 probabilities [N, C].
         thresholds: what it takes to name a taxon.
-        another: makes one more scorer, of one thread, that runs beside the others and gives the
-            same scores; None where there is only `score`.
+        another: makes one more scorer, of so many threads, that runs beside the others and gives
+            the same scores; None where there is only `score`.
         facts: what is told of how it was made, for people: `kind`, `version`, `backbone` and
             others (`models.facts`, `runtime.bundle`), any of which may be missing or of any type.
     """
@@ -51,7 +51,7 @@ class Recognizer:
     names: Names = field(repr=False)
     score: Scorer = field(repr=False)
     thresholds: Thresholds = field(default_factory=Thresholds)
-    another: Callable[[], Scorer] | None = field(default=None, repr=False)
+    another: Callable[[int], Scorer] | None = field(default=None, repr=False)
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property

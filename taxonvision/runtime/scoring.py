@@ -14,6 +14,7 @@ from taxonvision.runtime.recognizer import Recognizer, Scorer
 
 BATCH = 32
 """Photographs scored at once where one scorer has all cores to itself."""
+_WEIGHTS = 2**32  # bytes of models; each scorer has its own copy
 
 
 def score_photographs(
@@ -23,15 +24,18 @@ def score_photographs(
 
     A recognizer that can make `another` scorer is given one of a single thread for each core, and
     photographs are read and scored side by side: networks made for phones are too small to share
-    one photograph among cores without loss. The scores are those of `recognizer.score`, bit by
-    bit. Any other scores batches of `BATCH` while the next ones are read.
+    one photograph among cores without loss. (There are fewer with more threads where so many copies
+    of the weights would fill the memory.) The scores are those of `recognizer.score`, bit by bit.
+    Any other scores batches of `BATCH` while the next ones are read.
 
     When the iterator is closed or an exception leaves it, Ctrl-C among them, no photograph is begun
     any more. Raises UserError for a model that cannot be run.
     """
     if recognizer.another is None:
         return _in_batches(recognizer, sources)
-    return _side_by_side(recognizer, [recognizer.another() for _ in range(cores())], sources)
+    count = max(1, min(cores(), _WEIGHTS // max(1, recognizer.bytes)))
+    scorers = [recognizer.another(cores() // count) for _ in range(count)]
+    return _side_by_side(recognizer, scorers, sources)
 
 
 def _side_by_side(

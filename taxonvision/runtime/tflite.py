@@ -59,9 +59,9 @@ class TFLiteModel:
         self._input_index = inputs[0]["index"]
         self._output_index = outputs[0]["index"]
 
-    def another(self) -> TFLiteModel:
-        """The same model with an interpreter of its own of one thread, to run beside this one."""
-        return TFLiteModel(self._content, self._source, threads=1)
+    def another(self, threads: int) -> TFLiteModel:
+        """The same model with an interpreter of its own, to run beside this one."""
+        return TFLiteModel(self._content, self._source, threads)
 
     @property
     def signature(self) -> tuple[str, list[str]]:
