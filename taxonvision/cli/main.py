@@ -41,6 +41,7 @@ COMMANDS = {
     "export": "compress a model into TFLite bundles for phones",
     "verify": "check a bundle from elsewhere before it is trusted",
     "compare": "compare models on the same photographs: size, accuracy, agreement, latency",
+    "thresholds": "choose for each taxon the score above which a model may name it",
     "predict": "name the organisms on photographs",
 }
 _WRONG_WITH_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
