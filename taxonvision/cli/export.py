@@ -24,6 +24,7 @@ from taxonvision.export.options import (
     PROFILES,
     ExportOptions,
 )
+from taxonvision.export.own_thresholds import own_thresholds
 from taxonvision.export.recipes import RECIPES
 from taxonvision.export.region import parse_within, region_of
 from taxonvision.models.directory import open_model
@@ -46,6 +47,13 @@ def define(values: flags.FlagValues) -> None:
     )
     _define_graph(values)
     _define_taxa(values)
+    flags.DEFINE_string(
+        "thresholds",
+        None,
+        "table of the scores above which taxa are named as sure, as `thresholds` writes it; other "
+        "taxa have the threshold of all",
+        flag_values=values,
+    )
     _define_photographs(values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
 
@@ -149,7 +157,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     model, out = open_model(Path(values.model)), Path(values.out)
     catalog = open_catalog(Path(values.catalog))
     negatives, of_negatives = negatives_of(values)
-    options = _options(values, names, negatives)
+    thresholds = own_thresholds(model, optional_path(values.thresholds))
+    options = _options(values, names, negatives, thresholds)
     within = None if values.within is None else parse_within(values.within)
     region = region_of(model, catalog, optional_path(values.only_taxa), within)
     made_of = {"model": model.fingerprint, "catalog": catalog.fingerprint, **of_negatives}
@@ -168,7 +177,10 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 
 def _options(
-    values: flags.FlagValues, names: list[str], negatives: Sequence[Path]
+    values: flags.FlagValues,
+    names: list[str],
+    negatives: Sequence[Path],
+    thresholds: Mapping[int, float],
 ) -> ExportOptions:
     rank = values.head_rank
     if rank is not None and rank != AUTO_RANK:
@@ -187,6 +199,7 @@ def _options(
         head_rank=rank,
         max_loss=values.max_loss / 100,
         negatives=negatives,
+        thresholds=thresholds,
         calibration_photographs=values.calibration_photographs,
         validation_photographs=values.validation_photographs,
         seed=values.seed,
@@ -201,6 +214,7 @@ def _recipe(values: flags.FlagValues, name: str, made_of: Mapping[str, str]) -> 
         # Only int8 is calibrated, so that the others stay valid when the number changes.
         "calibration_photographs": str(values.calibration_photographs) if name == "int8" else "",
         "only_taxa": digest_of_table(optional_path(values.only_taxa)),
+        "thresholds": digest_of_table(optional_path(values.thresholds)),
         "licenses": ",".join(sorted(parse_licenses(values.licenses))),
     }
     return recipe_of("export", values, inputs, leaving_out=NOT_IN_RECIPES)

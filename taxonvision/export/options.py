@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class ExportOptions:
         calibration_photographs: how many photographs of the split train give int8 its ranges.
         validation_photographs: how many of the split val judge the bundle at most.
         seed: draws photographs and scenes.
+        thresholds: of taxa, by their ids, that have one of their own to be named as sure.
         licenses: under which a photograph may travel with an app, as `catalog.rights` names them.
         cache: folder of the features of photographs.
     """
@@ -49,6 +50,7 @@ class ExportOptions:
     calibration_photographs: int = 100
     validation_photographs: int = 1000
     seed: int = 0
+    thresholds: Mapping[int, float] = field(default_factory=dict, repr=False)
     licenses: frozenset[str] = LICENSES
     cache: Path = field(default_factory=default_cache)
 

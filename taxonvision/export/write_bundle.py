@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from taxonvision.export.scenes import Threshold
 from taxonvision.export.source import Source
 from taxonvision.runtime.bundle import MANIFEST, SCHEMA_VERSION
 from taxonvision.runtime.bundle_files import CHECKSUMS
-from taxonvision.runtime.bundle_texts import TAXONOMY_COLUMNS
+from taxonvision.runtime.bundle_texts import TAXONOMY_COLUMNS, THRESHOLD_COLUMNS, THRESHOLDS
 from taxonvision.runtime.tflite import TFLiteModel
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.storage import Recipe, write_json
 from taxonvision.tables import write_csv
+from taxonvision.taxonomy.tree import Taxonomy
 
 EXACT_TOLERANCE = {"float32": 0.001, "float16": 0.005, "dynamic": 0.05, "int8": 0.05}
 """How far a golden PNG's score may be off in another engine, whose kernels round otherwise."""
@@ -96,19 +97,38 @@ def write_bundle(
     if options.profile == INAT:
         (folder / INAT).mkdir()
         write_inat(folder / INAT, model.taxonomy, taxon_ids, model.names)
-    manifest = _manifest(source, options, compressed, recipe)
+    thresholds = _thresholds(options, compressed, tree)
+    if thresholds.by_taxon:
+        write_csv(folder / THRESHOLDS, THRESHOLD_COLUMNS, sorted(thresholds.by_taxon.items()))
+    manifest = _manifest(source, options, compressed, recipe, thresholds)
     write_json(folder / MANIFEST, manifest)
     card = model_card(model, [tree[taxon_id].rank for taxon_id in taxon_ids], manifest)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     _write_checksums(folder)
 
 
+def _thresholds(options: ExportOptions, compressed: Compressed, tree: Taxonomy) -> Thresholds:
+    """With those of single taxa of the bundle's tree that are not what all have."""
+    of_all = Thresholds(unknown=compressed.threshold.value)
+    own = {
+        taxon_id: threshold
+        for taxon_id, threshold in options.thresholds.items()
+        if taxon_id in tree and threshold != of_all.shown
+    }
+    return replace(of_all, by_taxon=own)
+
+
 def _manifest(
-    source: Source, options: ExportOptions, compressed: Compressed, recipe: Recipe
+    source: Source,
+    options: ExportOptions,
+    compressed: Compressed,
+    recipe: Recipe,
+    thresholds: Thresholds,
 ) -> dict[str, Any]:
     """What bundle.json says."""
     model, graph, agreement = source.model, compressed.graph, compressed.agreement
     calibration = model.manifest.get("calibration")
+    table = {"by_taxon": THRESHOLDS} if thresholds.by_taxon else {}
     return {
         "schema_version": SCHEMA_VERSION,
         "name": model.name,
@@ -143,7 +163,7 @@ def _manifest(
             "resize": "bilinear, antialiased",
             "size": source.contract.size,
         },
-        "thresholds": Thresholds(unknown=compressed.threshold.value).as_json(),
+        "thresholds": {**thresholds.as_json(), **table},
         "calibration": calibration
         and {name: calibration[name] for name in ("temperature", "photographs")},
         "unknown": compressed.threshold.record,
