@@ -11,9 +11,11 @@ What that guarantees, and what not:
 
 - Among the photographs it was chosen on, the claims above a threshold are right in at least the
   share asked. Of other photographs that is an estimate, and one that is too good: the threshold
-  was chosen where the curve happened to be high. With 20 claims that are all right, 14 % may still
-  be wrong (at 95 %, Clopper and Pearson 1934). `named` tells on how many claims a threshold rests;
-  a larger `fewest` makes for fewer and sounder thresholds.
+  was chosen where the curve happened to be high. Where 0.95 is asked of calibrated scores, about
+  0.91 of the claims on new photographs are right if taxa had 20 each, and 0.947 if they had 1,000
+  (a simulation, which the tests repeat). With 20 claims that are all right, 14 % may still be
+  wrong (at 95 %, Clopper and Pearson 1934). `named` tells on how many claims a threshold rests; a
+  larger `fewest` makes for fewer and sounder thresholds.
 - The photographs of an observation are no independent claims, and taxa that are commoner where
   the model is used, or scenes that are more frequent, change the share: what is chosen holds for
   photographs like these.

@@ -139,6 +139,26 @@ def test_the_lowest_threshold_of_each_group(drawn, precision):
         )
 
 
+@pytest.mark.parametrize(("photographs", "least", "most"), [(20, 0.89, 0.94), (1000, 0.94, 0.95)])
+def test_on_new_photographs_the_precision_is_a_little_lower(photographs, least, most):
+    rng, taxa = np.random.default_rng(1), 500
+
+    def drawn(count):
+        scores = rng.beta(2, 0.7, (taxa, count))  # calibrated: so often right
+        groups = np.repeat(np.arange(taxa), count)
+        millionths = np.rint(scores * 1e6).astype(int).ravel()
+        return Claims(groups, millionths, (rng.random((taxa, count)) < scores).ravel())
+
+    def precision(claims):
+        named = claims.scores / 1e6 > thresholds[claims.nodes]
+        return claims.right[named].mean()
+
+    chosen_on = drawn(photographs)
+    thresholds = lowest_thresholds(chosen_on, taxa, 0.95)
+    assert precision(chosen_on) >= 0.95
+    assert least < precision(drawn(1000)) < most
+
+
 # By hand.
 
 GENUS, ONE, TWO, THREE = 1, 2, 3, 4
