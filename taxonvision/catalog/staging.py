@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taxonvision.catalog.interrupts import interruptible, undisturbed
 from taxonvision.catalog.splits import position_sql
+from taxonvision.interrupts import interruptible, undisturbed
 from taxonvision.parallel import cores
 from taxonvision.tables import object_column
 from taxonvision.taxonomy.names import Names

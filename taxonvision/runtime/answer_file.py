@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import PIL
 
 import taxonvision
+from taxonvision.interrupts import interruptible, undisturbed
 from taxonvision.photograph import PhotographError
 from taxonvision.progress import say
 from taxonvision.runtime.answer_formats import COLUMNS, TEXT_FORMATS, Named, TextFormat, rows_of
@@ -26,6 +28,9 @@ from taxonvision.storage import (
 )
 from taxonvision.tables import object_column, write_parquet
 from taxonvision.text import of_path, several
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 FILE_FORMATS = (*TEXT_FORMATS, "parquet")
 PART = 16 * BATCH
@@ -100,22 +105,26 @@ def _list_beside(part: Path) -> Path:
     return part.with_suffix(".broken.json")
 
 
-def _write_rows(path: Path, answers: Sequence[Named]) -> None:
-    import duckdb
+@contextlib.contextmanager
+def _database() -> Iterator[DuckDBPyConnection]:
+    with undisturbed():
+        import duckdb
+    with duckdb.connect() as connection, interruptible(connection) as guarded:
+        yield guarded
 
+
+def _write_rows(path: Path, answers: Sequence[Named]) -> None:
     columns = zip(*itertools.chain.from_iterable(map(rows_of, answers)), strict=True)
     rows = {name: object_column(values) for name, values in zip(COLUMNS, columns, strict=True)}
     typed = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in COLUMNS.items())
-    with duckdb.connect() as connection:
+    with _database() as connection:
         connection.register("answers", rows)
         write_parquet(path, connection, f"SELECT {typed} FROM answers")  # noqa: S608 - our names
 
 
 def _join_rows(whole: Path, parts: Sequence[Path]) -> None:
-    """One table of all parts, a few thousand rows of which are in memory."""
-    import duckdb
-
-    with duckdb.connect() as connection:
+    """One table of all parts, of which memory holds no more than a group of rows."""
+    with _database() as connection:
         connection.execute("SET threads = 1")  # so that rows are written as they are read
         connection.read_parquet([str(part) for part in parts]).create_view("parts")
         write_parquet(whole, connection, "FROM parts")

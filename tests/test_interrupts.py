@@ -4,7 +4,7 @@ import signal
 import duckdb
 import pytest
 
-from taxonvision.catalog.interrupts import interruptible, undisturbed
+from taxonvision.interrupts import interruptible, undisturbed
 
 
 @pytest.fixture(autouse=True)
