@@ -187,9 +187,9 @@ def plain(text: object) -> str:
     return _MARKUP.sub(r"\\\g<0>", " ".join(cleaned.split()).replace("&", "&amp;"))
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """A share of 1 as `88.6 %`, or that it was not measured."""
-    return "not measured" if share is None else f"{100 * share:.{digits}f} %"
+def percent(share: float | None) -> str:
+    """A share of 1 as `88.6%`, or that it was not measured."""
+    return "not measured" if share is None else f"{share:.1%}"
 
 
 def _metadata(card: Card) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from taxonvision.export.model_card import model_card
 from taxonvision.models.facts import facts_of
 from taxonvision.runtime.contract import Contract
 
-HOSTILE = 'a: b\n---\n# "owned" <script>alert(1)</script> [x](javascript:y) {{ 7 }} \u2028 \x00 \ud83d | *'
+HOSTILE = 'a: b\n---\n# "owned" <script>alert(1)</script> [x](j:y) {{ 7 }} \u2028 \x00 \ud83d | *'
 GOLDEN = [
     {"file": "golden/1.png", "license": "CC-BY", "attribution": "Ada [Lovelace]"},
     {"file": "golden/2_exif6.jpg", "license": "CC0", "attribution": ""},
