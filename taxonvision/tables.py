@@ -118,10 +118,13 @@ def object_column(values: Collection[Any]) -> np.ndarray:
     return column
 
 
-def write_parquet(path: Path, connection: DuckDBPyConnection, query: str) -> None:
-    """Write the rows of a query as Parquet, in their order."""
+def write_parquet(
+    path: Path, connection: DuckDBPyConnection, query: str, rows_in_group: int = 122_880
+) -> None:
+    """Write the rows of a query as Parquet, in their order, so many at a time in memory."""
     target = str(path).replace("'", "''")
-    connection.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet)")
+    options = f"FORMAT parquet, ROW_GROUP_SIZE {rows_in_group}"
+    connection.execute(f"COPY ({query}) TO '{target}' ({options})")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.evaluation.scores import Labelled, Ragged, Scores
+from taxonvision.interrupts import interruptible
 from taxonvision.tables import object_column, reading_parquet, write_parquet
 
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ def join_scores(path: Path, parts: Sequence[Path]) -> None:
 
     The same parts give the same bytes.
     """
-    with reading_parquet(path, "evaluate") as connection:
-        connection.execute("SET threads = 1")  # several cut the groups as they happen to be done
-        rows = connection.read_parquet([str(part) for part in parts])
-        rows.write_parquet(str(path), row_group_size=_ROWS_IN_GROUP)
+    with reading_parquet(path, "evaluate") as connection, interruptible(connection) as guarded:
+        guarded.execute("SET threads = 1")  # several cut the groups as they happen to be done
+        guarded.read_parquet([str(part) for part in parts]).create_view("parts")
+        write_parquet(path, guarded, "FROM parts", _ROWS_IN_GROUP)
 
 
 def read_scores(path: Path) -> Scores:
