@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scores import WHITES, random_scores
 from sklearn.metrics import average_precision_score
@@ -42,6 +42,7 @@ def by_scikit_learn(scores, weights) -> np.ndarray:
     )
 
 
+@settings(max_examples=20)  # scikit-learn takes its time
 @given(SEEDS)
 def test_every_taxon_and_the_mean_are_those_of_scikit_learn(seed):
     scores, _, rng = random_scores(seed)
