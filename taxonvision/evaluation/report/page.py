@@ -50,6 +50,7 @@ def _environment(package: str) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(_FILTERS)
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment
 
 

@@ -1,0 +1,119 @@
+"""Which mistakes a report shows, and with which photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from taxonvision.evaluation.report.tally import Mistakes, Node
+from taxonvision.evaluation.scores import Scores
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A photograph given a wrong name with this score."""
+
+    photo_id: str
+    truth: int
+    given: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Photographs of one taxon that were given the name of another.
+
+    Attributes:
+        times: how many.
+        photographs: how many of the true taxon there are.
+        mistake: one of them, the surest that no other confusion shows.
+        example: a photograph of the taxon it was taken for, rightly and surely named; None where
+            no photograph of that taxon was.
+    """
+
+    times: int
+    photographs: int
+    mistake: Mistake
+    example: str | None
+
+
+@dataclass(frozen=True)
+class Named:
+    """The best class of each of n photographs, int64 [n], and its score, float32 [n]."""
+
+    taxon_ids: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def by(cls, scores: Scores) -> Named:
+        """What the kept scores name."""
+        first = scores.classes.starts[:-1]
+        return cls(scores.classes.taxon_ids[first], scores.classes.scores[first])
+
+
+def confusions(
+    scores: Scores, named: Named, mistakes: Mistakes, nodes: Mapping[int, Node], most: int
+) -> list[Confusion]:
+    """The most frequent pairs of a truth and a wrong name, of equal ones those of rarer taxa."""
+    pairs = [
+        (times, nodes[truth].photographs, truth, name)
+        for truth, names in mistakes.of.items()
+        for name, times in names[:most]
+    ]
+    pairs.sort(key=lambda pair: (-pair[0], *pair[1:]))
+    examples = _Examples(scores, named)
+    return [
+        Confusion(
+            times,
+            photographs,
+            _mistake(scores, named, _surest(named, (scores.truth == truth) & _is(named, name))[0]),
+            examples.of(name),
+        )
+        for times, photographs, truth, name in pairs[:most]
+    ]
+
+
+def surest_mistakes(scores: Scores, named: Named, shown: Sequence[str], most: int) -> list[Mistake]:
+    """The wrong names with the highest scores, of photographs that are not shown already."""
+    skipped = set(shown)
+    wrong = _surest(named, named.taxon_ids != scores.truth)
+    fresh = (i for i in wrong.tolist() if scores.photo_ids[i] not in skipped)
+    return [_mistake(scores, named, i) for i, _ in zip(fresh, range(most), strict=False)]
+
+
+class _Examples:
+    """Photographs of taxa that were rightly and surely named, another one each time."""
+
+    def __init__(self, scores: Scores, named: Named) -> None:
+        self._scores, self._named = scores, named
+        self._given: dict[int, int] = {}
+
+    def of(self, taxon_id: int) -> str | None:
+        right = _is(self._named, taxon_id) & (self._scores.truth == taxon_id)
+        surest = _surest(self._named, right)
+        if not len(surest):
+            return None
+        turn = self._given.get(taxon_id, 0)
+        self._given[taxon_id] = turn + 1
+        return self._scores.photo_ids[surest[turn % len(surest)]]
+
+
+def _is(named: Named, taxon_id: int) -> np.ndarray:
+    return named.taxon_ids == taxon_id
+
+
+def _surest(named: Named, chosen: np.ndarray) -> np.ndarray:
+    """Positions of the chosen photographs, bool [n], by falling score of their best class."""
+    positions = np.flatnonzero(chosen)
+    return positions[np.argsort(-named.scores[positions], kind="stable")]
+
+
+def _mistake(scores: Scores, named: Named, at: int) -> Mistake:
+    return Mistake(
+        scores.photo_ids[at],
+        int(scores.truth[at]),
+        int(named.taxon_ids[at]),
+        float(named.scores[at]),
+    )
