@@ -8,6 +8,7 @@ Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -106,9 +107,13 @@ class Resampling:
         """The share of photographs that are right, bool [n], with `share_interval`."""
         if not len(right):
             return Estimate(None, None)
-        values = np.asarray(right, np.float64)
-        drawn = self.interval(lambda weights: float(weights @ values / weights.sum()))
-        return self._or_wilson(float(values.mean()), drawn, np.ones(len(values)))
+        at = np.flatnonzero(right)
+        return self.fraction(lambda weights: float(weights[at].sum() / weights.sum()))
+
+    def fraction(self, statistic: Callable[[np.ndarray], float | None]) -> Estimate:
+        """A figure between 0 and 1, and its interval: where it has no width, Wilson's as above."""
+        ones = np.ones(self.photographs)
+        return self._or_wilson(statistic(ones), self.interval(statistic), ones)
 
     def macro(self, right: np.ndarray, taxa: np.ndarray) -> Estimate:
         """The mean over taxa, int64 [n], of the share that is right, bool [n].
@@ -129,7 +134,11 @@ class Resampling:
         parts = 1 / np.bincount(taxon_of)[taxon_of]
         return self._or_wilson(macro(np.ones(len(values))), self.interval(macro), parts)
 
-    def _or_wilson(self, value: float, drawn: Interval | None, parts: np.ndarray) -> Estimate:
+    def _or_wilson(
+        self, value: float | None, drawn: Interval | None, parts: np.ndarray
+    ) -> Estimate:
+        if value is None or math.isnan(value):
+            return Estimate(None, None)
         if not self._replicates or (drawn is not None and drawn.low < drawn.high):
             return Estimate(value, drawn)
         n = self._told_by(parts)

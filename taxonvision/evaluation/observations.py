@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxonvision.evaluation.bootstrap import Estimate, Resampling
-from taxonvision.evaluation.matrix import class_matrix
+from taxonvision.evaluation.lineages import find
 from taxonvision.evaluation.scores import Scores
 
 
@@ -58,23 +58,24 @@ def places_of_truth(scores: Scores, class_taxon_ids: np.ndarray) -> tuple[np.nda
     The scores of an observation's photographs are averaged; a class that was not kept of one of
     them counts as 0 there. A truth that was kept of none comes after all classes.
     """
-    from scipy.sparse import csr_array
-
-    n = len(scores)
+    kept, count = scores.classes, len(class_taxon_ids)
     numbers, first, number_of = np.unique(
         scores.observations, return_index=True, return_inverse=True
     )
-    share = 1 / np.bincount(number_of)[number_of]
-    mean = csr_array((share, (number_of, np.arange(n))), shape=(len(numbers), n))
-    order = np.argsort(class_taxon_ids)  # columns ascend by taxon id
-    ascending = class_taxon_ids[order]
-    averaged = (mean @ class_matrix(scores, ascending)).tocoo()
-    rows, columns, values = averaged.coords[0], averaged.coords[1], averaged.data
+    order = np.argsort(class_taxon_ids)
+    classes = find(kept.taxon_ids, class_taxon_ids[order])
+    there = classes >= 0
+    owners = kept.photographs[there]
+    shares = kept.scores[there].astype(np.float64) / np.bincount(number_of)[number_of[owners]]
+    pairs, entry_of = np.unique(
+        number_of[owners] * count + order[classes[there]], return_inverse=True
+    )
+    averages = np.bincount(entry_of, shares, len(pairs))
+    rows, columns = np.divmod(pairs, count)
     truth = scores.truth[first]
-    of_truth = ascending[columns] == truth[rows]
-    score, place = np.full(len(numbers), -np.inf), np.full(len(numbers), -1)
-    score[rows[of_truth]] = values[of_truth]
-    place[rows[of_truth]] = order[columns[of_truth]]
-    equal_before = (values == score[rows]) & (order[columns] < place[rows])
-    ahead = np.bincount(rows[(values > score[rows]) | equal_before], minlength=len(numbers))
-    return truth, np.where(np.isneginf(score), len(class_taxon_ids), ahead)
+    of_truth = class_taxon_ids[columns] == truth[rows]
+    own, place = np.full(len(numbers), -np.inf), np.full(len(numbers), -1)
+    own[rows[of_truth]], place[rows[of_truth]] = averages[of_truth], columns[of_truth]
+    equal_before = (averages == own[rows]) & (columns < place[rows])
+    ahead = np.bincount(rows[(averages > own[rows]) | equal_before], minlength=len(numbers))
+    return truth, np.where(place < 0, count, ahead)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from taxonvision.evaluation.scores import Labelled, Scores, keep
+from taxonvision.evaluation.results import KnownTaxa, Results
+from taxonvision.evaluation.scores import NO_TAXON, Labelled, Scores, keep
 from taxonvision.taxonomy.rollup import RollUp
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
@@ -37,11 +39,27 @@ class Case:
     kept: Scores
 
 
-def make_case(full, truth) -> Case:
+def make_case(full, truth, observations=None) -> Case:
     full, truth = np.asarray(full, np.float32), np.asarray(truth)
     ids = [f"photo{i}" for i in range(len(full))]
+    labelled = Labelled.of(ids, truth)
+    if observations is not None:
+        labelled = replace(labelled, observation_ids=[str(each) for each in observations])
     halves = [full[: len(full) // 2], full[len(full) // 2 :]]
-    return Case(full, truth, keep(Labelled.of(ids, truth), halves, RollUp(TREE, CLASSES), CLASSES))
+    return Case(full, truth, keep(labelled, halves, RollUp(TREE, CLASSES), CLASSES))
+
+
+def make_results(full, truth, observations=None, training=None, scenes=None) -> Results:
+    """Results without a folder; the classes have 100 training photographs each."""
+    counts = np.full(len(CLASSES), 100) if training is None else np.asarray(training)
+    return Results(
+        folder=Path(),
+        manifest={},
+        taxonomy=TREE,
+        scores=make_case(full, truth, observations).kept,
+        known=KnownTaxa(np.array(CLASSES), counts),
+        scenes=None if scenes is None else make_case(scenes, [NO_TAXON] * len(scenes)).kept,
+    )
 
 
 @pytest.fixture(params=["flat", "peaked", "sure", "ties"])
@@ -68,5 +86,11 @@ def tree() -> Taxonomy:
 
 @pytest.fixture
 def case_of():
-    """Makes a case from scores [n, C] and the truth [n]."""
+    """Makes a case from scores [n, C], the truth [n] and the observations [n]."""
     return make_case
+
+
+@pytest.fixture
+def results_of():
+    """Makes results from scores [n, C] and the truth [n], see `make_results`."""
+    return make_results
