@@ -17,6 +17,13 @@ LOST, WON = "lost", "won"
 SHARED, ALL = "shared", "all"
 
 
+def hull(first: Interval, second: Interval | None) -> Interval:
+    """The interval that covers both; the first alone where there is no second."""
+    if second is None:
+        return first
+    return Interval(min(first.low, second.low), max(first.high, second.high))
+
+
 @dataclass(frozen=True)
 class Difference:
     """A figure of the reference and of the candidate on the same photographs.
@@ -43,10 +50,9 @@ class Difference:
     @property
     def interval(self) -> Interval | None:
         """What both intervals cover, at 95 %: the one to be shown and judged by."""
-        known = [each for each in (self.formula, self.bootstrap) if each is not None]
-        if not known:
-            return None
-        return Interval(min(each.low for each in known), max(each.high for each in known))
+        if self.formula is None:
+            return self.bootstrap
+        return hull(self.formula, self.bootstrap)
 
 
 @dataclass(frozen=True)
