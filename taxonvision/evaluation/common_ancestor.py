@@ -17,7 +17,6 @@ GRID = np.arange(100) / 100
 """Scores that the curve is told at."""
 _AT_ONCE = 4096
 """Photographs whose common ancestors are sought together."""
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -102,35 +101,19 @@ class CommonAncestors:
         answers[self.photographs[there]] = self.taxon_ids[there]
         return answers
 
-    def precision(self, score: float, weights: np.ndarray | None = None) -> float:
-        """The precision of `AncestorCurve` at one score, with weights float64 [n]."""
-        return float(self.curve(np.array([score]), weights).precisions[0])
-
-    def recall(self, score: float, weights: np.ndarray | None = None) -> float:
-        """The recall of `AncestorCurve` at one score, with weights float64 [n]."""
-        return float(self.curve(np.array([score]), weights).recalls[0])
-
-    def curve(self, grid: np.ndarray = GRID, weights: np.ndarray | None = None) -> AncestorCurve:
-        """Precision and recall at these scores.
-
-        Args:
-            grid: float64 [k], ascending, 0 or more.
-            weights: float64 [n], of the photographs; all 1 if not given.
-        """
-        w = np.ones(self.count) if weights is None else np.asarray(weights, np.float64)
-        of_steps = w[self.photographs]
+    def curve(self, grid: np.ndarray = GRID) -> AncestorCurve:
+        """Precision and recall at these scores, float64 [k], ascending, 0 or more."""
         begins, ends = np.searchsorted(grid, self.lows), np.searchsorted(grid, self.highs)
 
-        def sums(of: np.ndarray) -> np.ndarray:
+        def count(steps: np.ndarray) -> np.ndarray:
             size = len(grid) + 1
-            changes = np.bincount(begins, of, size) - np.bincount(ends, of, size)
+            changes = np.bincount(begins[steps], minlength=size)
+            changes -= np.bincount(ends[steps], minlength=size)
             return np.cumsum(changes)[:-1]
 
-        answered, right = sums(of_steps), sums(of_steps * self.right)
-        total = float(w.sum())
-        some = answered > _ROUNDING * total  # weights that are no whole numbers leave remainders
-        everyone = np.full(len(grid), total)
-        return AncestorCurve(grid, _ratio(right, answered, some), _ratio(right, everyone))
+        answered, right = count(np.ones(len(self.right), bool)), count(self.right)
+        everyone = np.full(len(grid), self.count)
+        return AncestorCurve(grid, _ratio(right, answered), _ratio(right, everyone))
 
 
 @dataclass(frozen=True)
@@ -227,6 +210,6 @@ def _highest_before(owners: np.ndarray, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray, some: np.ndarray | bool = True) -> np.ndarray:
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     nothing = np.full(len(part), np.nan)
-    return np.divide(part, whole, out=nothing, where=some & (whole > 0))
+    return np.divide(part, whole, out=nothing, where=whole > 0)

@@ -17,7 +17,7 @@ from taxonvision.taxonomy.tree import Taxonomy
 
 @dataclass(frozen=True)
 class FalseNames:
-    """What an app says of m scenes, ready for weights.
+    """What an app says of m scenes.
 
     Attributes:
         named: bool [m], where a taxon is sure or the best classes have a common ancestor.
@@ -54,14 +54,6 @@ class FalseNames:
             np.array([not decision.known for decision in decisions], bool),
         )
 
-    def share(self, weights: np.ndarray | None = None) -> float:
-        """The share of scenes that get a name, NaN without scenes; weights are float64 [m]."""
-        return _share(self.named, weights)
-
-    def unknown_share(self, weights: np.ndarray | None = None) -> float:
-        """The share of scenes told to show no organism known; weights are float64 [m]."""
-        return _share(self.unknown, weights)
-
 
 def _has_name(decision: Decision) -> bool:
     return decision.sure is not None or decision.common_ancestor is not None
@@ -80,9 +72,3 @@ def _full(scenes: Scores, scene: int, position: dict[int, int]) -> np.ndarray:
     scores = np.full(len(position), float(scenes.rest[scene]) / others if others else 0.0)
     scores[kept] = scenes.classes.scores[begin:end]
     return scores
-
-
-def _share(which: np.ndarray, weights: np.ndarray | None) -> float:
-    w = np.ones(len(which)) if weights is None else np.asarray(weights, np.float64)
-    total = float(w.sum())
-    return float(w[which].sum()) / total if total > 0 else float("nan")

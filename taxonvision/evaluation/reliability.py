@@ -12,6 +12,7 @@ from taxonvision.evaluation.intervals import Interval, share
 
 _DRAWS = 200
 _CONFIDENCE = 0.99
+_STREAM = 1983  # of random numbers: scores that were drawn with the same seed are not drawn again
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def error_by_chance(
     if not len(confidence):
         return ErrorByChance(math.nan, math.nan)
     scores = np.asarray(confidence, np.float64)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, _STREAM])
     errors = [
         expected_calibration_error(scores, rng.random(len(scores)) < scores, bins)
         for _ in range(draws)

@@ -68,21 +68,17 @@ def test_answers_on_any_tree_are_those_of_the_apps(forest, seed, levels):
 
 @given(SEEDS)
 def test_the_curve_is_counted_photograph_by_photograph(seed):
-    scores, _, rng = random_scores(seed)
-    weights = rng.choice([0, 0.1, 0.7, 1, 3], len(scores))
+    scores, _, _ = random_scores(seed)
     found = ancestors(WHITES, scores, Thresholds())
-    curve = found.curve(weights=weights)
+    curve = found.curve()
     for score, precision, recall in zip(GRID, curve.precisions, curve.recalls, strict=True):
-        right = answered = 0.0
-        for answer, truth, weight in zip(found.at(score), scores.truth, weights, strict=True):
+        right = answered = 0
+        for answer, truth in zip(found.at(score), scores.truth, strict=True):
             lineage = [t.taxon_id for t in WHITES.tree.lineage(truth)] if truth else []
-            answered += weight * (answer != NO_TAXON)
-            right += weight * (answer in lineage)
+            answered += answer != NO_TAXON
+            right += answer in lineage
         assert precision == pytest.approx(right / answered if answered else np.nan, nan_ok=True)
-        total = weights.sum()
-        assert recall == pytest.approx(right / total if total else np.nan, nan_ok=True)
-    assert found.precision(GRID[50], weights) == pytest.approx(curve.precisions[50], nan_ok=True)
-    assert found.recall(GRID[50], weights) == pytest.approx(curve.recalls[50], nan_ok=True)
+        assert recall == pytest.approx(right / len(scores))
 
 
 @given(SEEDS)
@@ -113,12 +109,12 @@ def test_all_scores_zero_one_photograph_and_none():
     with warnings.catch_warnings(action="error"):
         zero = ancestors(WHITES, WHITES.keep(np.zeros((2, 8)), [12, 99]), Thresholds())
         assert zero.at(0).tolist() == [0, 0]
-        assert np.isnan(zero.precision(0.78))
-        assert zero.recall(0.78) == 0
+        assert np.isnan(zero.curve().precisions).all()
+        assert (zero.curve().recalls == 0).all()
         none = ancestors(WHITES, WHITES.keep(np.zeros((0, 8)), []), Thresholds())
-        assert np.isnan(none.recall(0.78))
+        assert np.isnan(none.curve().recalls).all()
 
 
 def test_a_stranger_is_right_at_its_genus():
     one = WHITES.keep([[0, 0, 0, 0, 0.5, 0.5, 0, 0]], [99])
-    assert ancestors(WHITES, one, Thresholds()).recall(0.78) == 1
+    assert ancestors(WHITES, one, Thresholds()).curve().recalls[78] == 1

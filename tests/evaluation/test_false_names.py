@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from random_scores import WHITES, Model
@@ -65,7 +64,7 @@ def test_what_was_not_kept_counts_for_the_sum_and_for_nothing_else():
     assert false_names(MANY, flat, Thresholds(shown=0.2499)).named.all()
 
 
-def test_shares_by_hand():
+def test_by_hand():
     sure, flat, nothing = np.eye(8)[0], np.full(8, 1 / 8), np.full(8, 0.01)
     found = false_names(WHITES, [sure, flat, nothing, nothing], Thresholds(unknown=0.5))
     assert found.named.tolist() == [
@@ -74,23 +73,20 @@ def test_shares_by_hand():
         False,
         False,
     ]  # seven of eight classes are Lepidoptera
-    assert found.unknown_share() == 0.5
-    assert found.share(np.array([3, 0, 1, 0])) == 0.75
-    assert np.isnan(found.share(np.zeros(4)))
+    assert found.unknown.tolist() == [False, False, True, True]
 
 
 def test_all_scores_zero_are_no_name():
-    assert false_names(WHITES, np.zeros((2, 8)), Thresholds()).share() == 0
+    assert not false_names(WHITES, np.zeros((2, 8)), Thresholds()).named.any()
 
 
-def test_no_scenes_have_no_share():
-    assert np.isnan(false_names(WHITES, np.zeros((0, 8)), Thresholds()).share())
+def test_no_scenes():
+    found = false_names(WHITES, np.zeros((0, 8)), Thresholds())
+    assert len(found.named) == len(found.unknown) == 0
 
 
 def test_a_tie_of_all_is_decided_alike():
     flat = np.full((1, 800), 1 / 800)
     thresholds = Thresholds(ancestor_score=0.3)
-    assert (
-        false_names(MANY, flat, thresholds).named.tolist() == of_the_apps(MANY, flat, thresholds)[0]
-    )
-    assert false_names(MANY, flat, thresholds).share() == pytest.approx(0)
+    found = false_names(MANY, flat, thresholds)
+    assert found.named.tolist() == of_the_apps(MANY, flat, thresholds)[0] == [False]

@@ -63,6 +63,11 @@ def test_the_floor_falls_with_more_photographs_and_has_a_seed():
     assert error_by_chance(few, seed=1) != error_by_chance(few, seed=2)
 
 
+def test_scores_that_were_drawn_with_the_same_seed_are_as_any_others():
+    floors = [error_by_chance(np.random.default_rng(seed).random(2000)).mean for seed in (0, 1)]
+    assert floors[0] == pytest.approx(floors[1], rel=0.05)
+
+
 def test_calibrated_scores_are_within_chance_and_others_beyond():
     rng = np.random.default_rng(4)
     confidence = rng.uniform(0.2, 1, 2000)
