@@ -83,15 +83,17 @@ def _accuracy(figures: Mapping[str, Any], right: np.ndarray) -> Iterator[str]:
     sentence = f"of {several(n, 'photograph')} {_percent(count, n)} are named right {width}"
     ranks = figures.get("ranks") or {}
     if "genus" in ranks and "species" in ranks:
-        sentence += f"; {_of_the_genus(ranks['genus'], ranks['species'])}"
+        sentence += f"; {_of_the_genus(ranks['genus'], ranks['species'], count / n)}"
     yield sentence
 
 
-def _of_the_genus(genus: float, species: float) -> str:
+def _of_the_genus(genus: float, species: float, top1: float) -> str:
     points = round(100 * (genus - species), 1)
-    if points > 0:
-        return f"the genus is right for {genus:.1%}, {points:.1f} points more than the species"
-    return f"the genus is right for {genus:.1%}, no more often than the species"
+    sentence = f"the genus is right for {genus:.1%}, "
+    sentence += f"{points:.1f} points more" if points > 0 else "no more often"
+    # Where some classes are no species, the species is not what is named.
+    other = f" ({species:.1%})" if f"{species:.1%}" != f"{top1:.1%}" else ""
+    return f"{sentence} than the species{other}"
 
 
 def _one_name_for_all(figures: Mapping[str, Any], tree: Taxonomy) -> Iterator[str]:
