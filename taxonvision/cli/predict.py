@@ -76,7 +76,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
         else:
             for text in TEXT_FORMATS[values.format].text(answers_from(0)):
                 sys.stdout.write(text)
-    broken.tell_rest()
+    broken.tell_rest("--format=csv" if values.format == "table" else "the answer")
     return 2 if broken.count else 0
 
 
@@ -135,13 +135,12 @@ class _Broken:
         if self.count <= _BROKEN_SAID:
             say(f"taxonvision: {photo}: {reason}")
 
-    def tell_rest(self) -> None:
-        """Say how many were not said."""
+    def tell_rest(self, where: str) -> None:
+        """Say how many were not said, and what lists them."""
         rest = self.count - _BROKEN_SAID
         if rest > 0:
             say(
-                f"taxonvision: {several(rest, 'more photograph')} cannot be read; "
-                f"--format={', '.join(FILE_FORMATS[:-1])} and {FILE_FORMATS[-1]} list all of them"
+                f"taxonvision: {several(rest, 'more photograph')} cannot be read; {where} lists all"
             )
 
 

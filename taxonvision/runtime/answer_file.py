@@ -67,11 +67,12 @@ def write_answers(
         for part in parts[:finished]:
             for photo, reason in _broken_in(part):
                 tell_broken(photo, reason)
-        answers = answers_from(finished * PART)
-        for part in parts[finished:]:
-            _write_part(part, kind, list(itertools.islice(answers, PART)))
-        if next(answers, None):  # asked to its end, where it says how long it took
-            raise AssertionError("more answers than photographs")
+        with _telling_what_is_kept(folder):
+            answers = answers_from(finished * PART)
+            for part in parts[finished:]:
+                _write_part(part, kind, list(itertools.islice(answers, PART)))
+            if next(answers, None):  # asked to its end, where it says how long it took
+                raise AssertionError("more answers than photographs")
         if kind == "parquet":
             _join_rows(folder / WHOLE, parts)
         else:
@@ -81,6 +82,17 @@ def write_answers(
 def _version() -> str:
     """What the answers depend on besides the recipe."""
     return f"taxonvision {taxonvision.__version__}, Pillow {PIL.__version__}"
+
+
+@contextlib.contextmanager
+def _telling_what_is_kept(folder: Path) -> Iterator[None]:
+    """When the block raises, say that finished parts are kept."""
+    try:
+        yield
+    except BaseException:
+        if next(folder.glob("part-*"), None):
+            say(f"what is named already is kept in {folder}; the same command goes on there")
+        raise
 
 
 def _write_part(part: Path, kind: str, answers: Sequence[Named]) -> None:

@@ -146,21 +146,24 @@ def test_a_killed_run_goes_on_to_the_same_bytes(small_bundle, photo, tmp_path, r
     assert main([*command, f"--out={tmp_path / 'whole'}"]) == 2
     out = tmp_path / "out"
 
-    def ended_at(part: int, how: signal.Signals) -> int:
+    def ended_at(part: int, how: signal.Signals) -> tuple[int, str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "taxonvision", *command, f"--out={out}"],
             stderr=subprocess.PIPE,
+            text=True,
         )
         while not (tmp_path / "out.partial" / f"part-{part:06}").exists():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 pytest.fail(f"ended too soon, with {process.wait(0.02)}")
         process.send_signal(how)
-        process.communicate(timeout=60)
+        _, said = process.communicate(timeout=60)
         assert not out.exists()
-        return process.returncode
+        return process.returncode, said
 
-    assert ended_at(0, signal.SIGINT) == 130
-    assert ended_at(1, signal.SIGKILL) == -signal.SIGKILL
+    code, said = ended_at(0, signal.SIGINT)
+    assert code == 130
+    assert "is kept in" in said
+    assert ended_at(1, signal.SIGKILL)[0] == -signal.SIGKILL
     done = run_taxonvision(*command, f"--out={out}")
     assert done.returncode == 2
     begun = re.search(r"going on after (\d+) photographs", done.stderr)
