@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ _HYPERPARAMETERS = (
 
 
 def facts_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a `model.json` that may leave the machine: no flag that holds a path.
+    """The part of a `model.json` that may leave the machine: no path and no address.
 
     What the file does not tell is left out.
     """
@@ -35,10 +36,15 @@ def facts_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
             name: flags[name] for name in _HYPERPARAMETERS if flags.get(name) is not None
         },
         "temperature": _part(manifest, "calibration").get("temperature"),
-        "placement": manifest.get("placement"),
+        "placement": _devices(manifest.get("placement")),
         "packages": dict(_part(manifest, "packages")),
     }  # fmt: skip
     return {name: value for name, value in facts.items() if value not in (None, {})}
+
+
+def _devices(placement: Any) -> str | None:
+    """`strategy multiworker: SLURM gave 4 tasks`; what follows may be the address of a machine."""
+    return re.split(", | of ", placement)[0] if isinstance(placement, str) else None
 
 
 def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:

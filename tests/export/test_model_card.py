@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
 import yaml
 from huggingface_hub import ModelCard
 from hypothesis import given
@@ -127,6 +128,20 @@ def test_plain_text_is_one_line_without_tags(text):
     shown = plain(text)
     assert not set(shown) & set("<>[]`\n\r\x00")
     assert plain("Aglais io") == "Aglais io"
+
+
+@pytest.mark.parametrize(
+    ("placement", "told"),
+    [
+        ("strategy single: one CPU, no GPU, no TF_CONFIG", "strategy single: one CPU"),
+        ("strategy mirrored: 4 GPUs of this machine", "strategy mirrored: 4 GPUs"),
+        ("strategy multiworker: SLURM gave 4 tasks, this is task 0 (node7:8470)",
+         "strategy multiworker: SLURM gave 4 tasks"),
+        ("strategy tpu: 8 cores of grpc://10.0.0.2:8470", "strategy tpu: 8 cores"),
+    ],
+)  # fmt: skip
+def test_no_address_of_a_machine_is_told(placement, told):
+    assert facts_of({"placement": placement})["placement"] == told
 
 
 def test_a_flag_that_holds_a_path_stays_out_of_the_facts():
