@@ -1,40 +1,71 @@
-"""A model names the photographs of a split; what it says is kept as results."""
+"""A model names the photographs of a split; what it says is kept as results.
+
+Scoring is what takes long. It depends on the model and the photographs alone, goes on where a
+killed run ended, and is not done again for results whose figures are to be made in another way or
+by another version of this program.
+"""
 
 from __future__ import annotations
 
 import math
+import shutil
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import taxonvision
-from taxonvision.catalog.examples import Examples, Observed, warn_if_shrunk_below
-from taxonvision.errors import UserError
-from taxonvision.evaluation.metrics import accuracy_by_taxon, metrics
-from taxonvision.evaluation.report.results_page import write_results_report
+from taxonvision.catalog.examples import (
+    Examples,
+    LabelledPhotos,
+    Observed,
+    warn_if_shrunk_below,
+)
+from taxonvision.errors import AlreadyDone, UserError
+from taxonvision.evaluation.bootstrap import REPLICATES
+from taxonvision.evaluation.figures import write_figures
+from taxonvision.evaluation.parts import write_scored
 from taxonvision.evaluation.results import (
     KNOWN,
     MANIFEST,
+    SCENES,
     SCHEMA_VERSION,
     SCORES,
     KnownTaxa,
+    Results,
     write_known,
 )
-from taxonvision.evaluation.score_files import write_scores
-from taxonvision.evaluation.scores import Labelled, keep
-from taxonvision.photograph import Source
-from taxonvision.progress import say, track
+from taxonvision.evaluation.score_files import read_scores
+from taxonvision.evaluation.scores import NO_TAXON, Labelled
+from taxonvision.photograph import PhotographError, Source, listed_but_unusable
+from taxonvision.progress import say, say_left_out
 from taxonvision.runtime.recognizer import Recognizer
-from taxonvision.storage import Recipe, digest_of, publish, write_json
-from taxonvision.tables import write_csv
+from taxonvision.storage import (
+    Recipe,
+    digest_of,
+    publish_resuming,
+    read_json,
+    replacing_file,
+    write_json,
+)
 from taxonvision.taxonomy.names import Names, write_names
 from taxonvision.taxonomy.tree import Taxonomy, write_taxonomy
 
-_BATCH = 32
+_SCORING = "scores 1"
+"""Another one throws away what is scored of unfinished results."""
 _TIMED_PHOTOGRAPHS = 50
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Photographs without an organism, somewhere below a folder."""
+
+    folder: Path
+    paths: Sequence[Path]
 
 
 def evaluate(
@@ -44,18 +75,83 @@ def evaluate(
     out: Path,
     recipe: Recipe,
     *,
+    scenes: Scenes | None = None,
+    replicates: int = REPLICATES,
     overwrite: bool = False,
 ) -> None:
     """Score all photographs of a split, of a catalog or its shards, and write the results `out`.
 
-    Raises UserError when the split is empty or the model knows none of the catalog's taxa.
+    Args:
+        recognizer: the model.
+        catalog: the catalog or its shards.
+        split: which of the photographs.
+        out: the folder to write. Where it holds results of the same recipe whose figures were made
+            otherwise, their scores are taken over.
+        recipe: how the photographs are scored; figures do not belong to it.
+        scenes: photographs without an organism, to be scored as well.
+        replicates: of the bootstrap that intervals come from; 0: no intervals.
+        overwrite: replace what stands at `out`, and score again.
+
+    Raises UserError when the split is empty, the model knows none of the catalog's taxa, or a
+    photograph cannot be read.
     """
+    figures = {"taxonvision": taxonvision.__version__, "replicates": replicates}
+    before = None if overwrite else _made_before(out, recipe)
+    scored = before is not None and before.get("schema_version") == SCHEMA_VERSION
+    if before is not None and scored and figures.items() <= before.items():
+        raise AlreadyDone(str(out))
     photos = catalog.photos(split)
+    truth = _truth(recognizer, catalog, split, photos)
+    with publish_resuming(
+        out, MANIFEST, recipe, version=_SCORING, overwrite=overwrite or before is not None
+    ) as partial:
+        if before is not None and scored:
+            say(f"the scores in {out} are kept; the figures are made anew")
+            _take_over(out, partial)
+            latency = before["median_latency_ms"]
+        else:
+            latency = _median_latency(recognizer, photos.sources[:_TIMED_PHOTOGRAPHS])
+            photographs = _labelled(photos.photo_ids, truth, catalog.observed(split))
+            write_scored(
+                recognizer,
+                photographs,
+                photos.sources,
+                partial / SCORES,
+                f"scoring {split}",
+                _refuse,
+            )
+            if scenes is not None:
+                _score_scenes(recognizer, scenes, partial / SCENES)
+        manifest = {
+            **_described(recognizer, catalog, split, recipe),
+            **figures,
+            "scenes": None if scenes is None else {"folder": str(scenes.folder.absolute())},
+            "median_latency_ms": latency,
+        }
+        results = _results(recognizer, catalog, partial, manifest)
+        sources = dict(zip(photos.photo_ids, photos.sources, strict=True))
+        words = write_figures(results, recognizer, replicates, sources)
+        with replacing_file(partial / MANIFEST) as file:
+            write_json(file, {**manifest, "words": words})
+
+
+def _made_before(out: Path, recipe: Recipe) -> Mapping[str, Any] | None:
+    """What results of the same recipe say of themselves; None where `out` is anything else."""
+    try:
+        manifest = read_json(out / MANIFEST)
+        return manifest if manifest["made_by"]["digest"] == recipe.digest else None
+    except (UserError, KeyError, TypeError):
+        return None
+
+
+def _truth(
+    recognizer: Recognizer, catalog: Examples, split: str, photos: LabelledPhotos
+) -> np.ndarray:
+    """The taxa of the photographs, int64 [n]; UserError where the model can name none of them."""
     if not len(photos):
         counts = {name: catalog.manifest["counts"][name] for name in ("train", "val", "test")}
         raise UserError(f"{catalog.folder} has no photograph in the split {split}: {counts}")
-    taxon_of_class = np.array([c.taxon_id for c in catalog.classes], np.int64)
-    truth = taxon_of_class[photos.class_ids]
+    truth = _taxon_of_class(catalog)[photos.class_ids]
     known = np.isin(truth, recognizer.class_taxon_ids)
     if not known.any():
         raise UserError(
@@ -69,55 +165,11 @@ def evaluate(
         )
     contract = recognizer.contract
     warn_if_shrunk_below(catalog, math.floor(contract.size / contract.crop_ratio))
-    with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
-        tree = _both_trees(recognizer.taxonomy, catalog.taxonomy)
-        latency = _median_latency(recognizer, photos.sources[:_TIMED_PHOTOGRAPHS])
-        scores = keep(
-            _labelled(photos.photo_ids, truth, catalog.observed(split)),
-            _score(recognizer, photos.sources, split),
-            recognizer.roll_up,
-            recognizer.class_taxon_ids,
-        )
-        write_scores(partial / SCORES, scores)
-        write_taxonomy(partial / "taxonomy.csv", tree)
-        write_names(partial / "names.csv", _names_in(tree, catalog.names, recognizer.names))
-        write_known(partial / KNOWN, _known(recognizer, catalog, taxon_of_class))
-        figures = metrics(scores, tree)
-        write_json(partial / "metrics.json", figures)
-        by_taxon = accuracy_by_taxon(scores, tree)
-        write_csv(
-            partial / "taxa.csv",
-            ("taxon_id", "name", "photographs", "right", "top1"),
-            ((t.taxon_id, t.name, t.photographs, t.right, f"{t.top1:.4f}") for t in by_taxon),
-        )
-        manifest = {
-            "schema_version": SCHEMA_VERSION,
-            "made_by": recipe.as_json(),
-            "taxonvision": taxonvision.__version__,
-            "model": {
-                "name": recognizer.name,
-                "fingerprint": recognizer.fingerprint,
-                "bytes": recognizer.bytes,
-                "classes": len(recognizer.class_taxon_ids),
-            },
-            "catalog": {
-                "fingerprint": catalog.fingerprint,
-                "folder": str(catalog.folder.absolute()),
-            },
-            "split": split,
-            "thresholds": recognizer.thresholds.as_json(),
-            "median_latency_ms": latency,
-            "threads": recognizer.threads,
-            "fingerprint": digest_of(
-                [recognizer.fingerprint, catalog.fingerprint, split, recipe.digest]
-            ),
-        }
-        write_json(partial / MANIFEST, manifest)
-        write_results_report(partial / "report.html", manifest, figures, by_taxon, scores, tree)
+    return truth
 
 
-def _both_trees(first: Taxonomy, second: Taxonomy) -> Taxonomy:
-    return Taxonomy([*first, *(taxon for taxon in second if taxon.taxon_id not in first)])
+def _taxon_of_class(catalog: Examples) -> np.ndarray:
+    return np.array([c.taxon_id for c in catalog.classes], np.int64)
 
 
 def _labelled(photo_ids: list[str], truth: np.ndarray, observed: Observed) -> Labelled:
@@ -126,8 +178,90 @@ def _labelled(photo_ids: list[str], truth: np.ndarray, observed: Observed) -> La
     )
 
 
-def _known(recognizer: Recognizer, catalog: Examples, taxon_of_class: np.ndarray) -> KnownTaxa:
-    trained = taxon_of_class[catalog.photos("train").class_ids]
+def _refuse(source: Source, reason: PhotographError) -> None:
+    raise UserError(listed_but_unusable(source, reason))
+
+
+def _score_scenes(recognizer: Recognizer, scenes: Scenes, path: Path) -> None:
+    """Write the scores of the scenes that can be read; UserError when none can."""
+    names = [scene.relative_to(scenes.folder).as_posix() for scene in scenes.paths]
+    faults: list[str] = []
+    write_scored(
+        recognizer,
+        Labelled.of(names, np.full(len(names), NO_TAXON)),
+        scenes.paths,
+        path,
+        "scoring scenes",
+        lambda scene, reason: faults.append(f"{scene}: {reason}"),
+    )
+    say_left_out(faults, "--negatives")
+    if not len(read_scores(path)):
+        raise UserError(f"no photograph in {scenes.folder}, which --negatives names, can be read")
+
+
+def _take_over(out: Path, partial: Path) -> None:
+    """Copy the scores of finished results."""
+    for name in (SCORES, SCENES):
+        if (out / name).exists():
+            with replacing_file(partial / name) as file:
+                shutil.copyfile(out / name, file)
+
+
+def _described(
+    recognizer: Recognizer, catalog: Examples, split: str, recipe: Recipe
+) -> dict[str, Any]:
+    """What results.json says of the model and the photographs."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "made_by": recipe.as_json(),
+        "model": {
+            "name": recognizer.name,
+            "fingerprint": recognizer.fingerprint,
+            "bytes": recognizer.bytes,
+            "classes": len(recognizer.class_taxon_ids),
+            "facts": dict(recognizer.facts),
+        },
+        "catalog": {
+            "fingerprint": catalog.fingerprint,
+            "folder": str(catalog.folder.absolute()),
+        },
+        "split": split,
+        "thresholds": recognizer.thresholds.as_json(),
+        "threads": recognizer.threads,
+        "fingerprint": digest_of(
+            [recognizer.fingerprint, catalog.fingerprint, split, recipe.digest]
+        ),
+    }
+
+
+def _results(
+    recognizer: Recognizer, catalog: Examples, folder: Path, manifest: Mapping[str, Any]
+) -> Results:
+    """The results in a folder that has the scores; writes what else is known beside them."""
+    tree = _both_trees(recognizer.taxonomy, catalog.taxonomy)
+    scenes = folder / SCENES
+    results = Results(
+        folder=folder,
+        manifest=manifest,
+        taxonomy=tree,
+        scores=read_scores(folder / SCORES),
+        known=_known(recognizer, catalog),
+        scenes=read_scores(scenes) if scenes.exists() else None,
+        names=_names_in(tree, catalog.names, recognizer.names),
+        thresholds=recognizer.thresholds,
+    )
+    write_taxonomy(folder / "taxonomy.csv", results.taxonomy)
+    write_names(folder / "names.csv", results.names)
+    write_known(folder / KNOWN, results.known)
+    return results
+
+
+def _both_trees(first: Taxonomy, second: Taxonomy) -> Taxonomy:
+    return Taxonomy([*first, *(taxon for taxon in second if taxon.taxon_id not in first)])
+
+
+def _known(recognizer: Recognizer, catalog: Examples) -> KnownTaxa:
+    trained = _taxon_of_class(catalog)[catalog.photos("train").class_ids]
     counts = dict(zip(*(a.tolist() for a in np.unique(trained, return_counts=True)), strict=True))
     taxon_ids = recognizer.class_taxon_ids
     return KnownTaxa(
@@ -143,12 +277,6 @@ def _names_in(tree: Taxonomy, *sources: Names) -> Names:
             known = names.setdefault(language, {})
             known.update((t, name) for t, name in by_taxon.items() if t in tree and t not in known)
     return names
-
-
-def _score(recognizer: Recognizer, sources: Sequence[Source], split: str) -> Iterator[np.ndarray]:
-    batches = recognizer.contract.read_batches(sources, _BATCH)
-    for batch in track(batches, len(sources), f"scoring {split}", size=len):
-        yield recognizer.score(batch)
 
 
 def _median_latency(recognizer: Recognizer, sources: Sequence[Source]) -> float:
