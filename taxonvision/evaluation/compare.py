@@ -1,51 +1,28 @@
-"""Models side by side on the same photographs."""
+"""A reference and candidates on the same photographs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from taxonvision.errors import UserError
-from taxonvision.evaluation.metrics import best_classes, is_right
+from taxonvision.evaluation.bootstrap import Resampling
+from taxonvision.evaluation.candidates import candidate_of, gate_of
+from taxonvision.evaluation.comparison import Comparison
+from taxonvision.evaluation.comparison_files import MANIFEST, write_comparison
+from taxonvision.evaluation.loss import check_limit
+from taxonvision.evaluation.matching import match
 from taxonvision.evaluation.report.comparison_page import write_comparison_report
 from taxonvision.evaluation.results import Results
-from taxonvision.progress import say
-from taxonvision.storage import Recipe, publish, write_json
-from taxonvision.tables import write_csv
+from taxonvision.evaluation.sides import side_of
+from taxonvision.photograph import Source
+from taxonvision.progress import track, working
+from taxonvision.storage import Recipe, publish
+from taxonvision.taxonomy.names import Names
+from taxonvision.taxonomy.tree import Taxonomy
 
-MANIFEST = "comparison.json"
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model of a comparison, against the reference.
-
-    Attributes:
-        name: the name of its results folder.
-        bytes: size of the model's file.
-        top1: share of photographs named right.
-        difference: its top-1 minus the reference's.
-        agreement: share of photographs given the same name as by the reference.
-        lost: photographs that the reference named right and this one does not.
-        won: photographs that this one names right and the reference did not.
-        median_latency_ms: milliseconds a photograph, decoding not counted.
-        threads: threads used, 0 where the engine decides.
-    """
-
-    name: str
-    bytes: int
-    top1: float
-    difference: float
-    agreement: float
-    lost: int
-    won: int
-    median_latency_ms: float
-    threads: int
+REPORT = "report.html"
+FindPhotographs = Callable[[Collection[str]], Mapping[str, Source]]
+"""Gives the files of photographs by id; those it does not find are left out."""
 
 
 def compare(
@@ -53,69 +30,84 @@ def compare(
     candidates: Sequence[Results],
     out: Path,
     recipe: Recipe,
+    find_photographs: FindPhotographs | None = None,
     *,
+    max_drop: float | None = None,
+    strict: bool = False,
+    seed: int = 0,
     overwrite: bool = False,
 ) -> None:
-    """Compare candidates with a reference and write the comparison `out`, the reference first.
+    """Compare candidates with a reference and write the comparison `out`.
 
-    Raises UserError when they were not evaluated on the same photographs.
+    `find_photographs` is asked for those that the page shows; see `comparison_of` for the rest.
     """
-    for candidate in candidates:
-        _check_same_photographs(reference, candidate)
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
-        everyone = [reference, *candidates]
-        names = _names([results.folder for results in everyone])
-        rows = [
-            _row(name, reference, results) for name, results in zip(names, everyone, strict=True)
-        ]
-        values = [asdict(row) for row in rows]
-        write_csv(
-            partial / "comparison.csv", list(values[0]), (list(row.values()) for row in values)
+        comparison = comparison_of(
+            reference, candidates, max_drop=max_drop, strict=strict, seed=seed
         )
-        manifest: Mapping[str, Any] = {
-            "schema_version": SCHEMA_VERSION,
-            "made_by": recipe.as_json(),
-            "photographs": len(reference.scores),
-            "split": reference.manifest["split"],
-            "models": values,
-        }
-        write_json(partial / MANIFEST, manifest)
-        write_comparison_report(partial / "report.html", manifest)
+        write_comparison(partial, comparison, recipe)
+        flipped = {flip.photo_id for each in comparison.candidates for flip in each.flips}
+        photographs = find_photographs(flipped) if find_photographs and flipped else {}
+        with working("writing the report"):
+            write_comparison_report(partial / REPORT, comparison, photographs)
 
 
-def _check_same_photographs(reference: Results, candidate: Results) -> None:
-    ours, theirs = reference.scores, candidate.scores
-    catalogs = [each.manifest["catalog"]["fingerprint"] for each in (reference, candidate)]
-    if catalogs[0] != catalogs[1]:
-        say(
-            f"warning: {candidate.folder} comes from another catalog than {reference.folder}; "
-            "photographs of the same id are taken for the same"
-        )
-    if ours.photo_ids != theirs.photo_ids or not np.array_equal(ours.truth, theirs.truth):
-        shared = len(set(ours.photo_ids) & set(theirs.photo_ids))
-        raise UserError(
-            f"{candidate.folder} and {reference.folder} are not results on the same photographs "
-            f"({len(theirs)} and {len(ours)}, {shared} ids shared); "
-            "evaluate both on the same split of the same catalog"
-        )
+def comparison_of(
+    reference: Results,
+    candidates: Sequence[Results],
+    *,
+    max_drop: float | None = None,
+    strict: bool = False,
+    seed: int = 0,
+) -> Comparison:
+    """Compare candidates with a reference, all on the photographs that all of them have.
 
+    Args:
+        reference: results of the reference.
+        candidates: results of one candidate or more.
+        max_drop: the loss of top 1 that the gate lets pass, from 0 to 1; None: there is no gate.
+        strict: whether the gate asks for a loss to be ruled out, not only unproven.
+        seed: of the bootstrap.
 
-def _row(name: str, reference: Results, results: Results) -> Row:
-    right, reference_right = is_right(results.scores), is_right(reference.scores)
-    return Row(
-        name=name,
-        bytes=int(results.manifest["model"]["bytes"]),
-        top1=float(right.mean()),
-        difference=float(right.mean() - reference_right.mean()),
-        agreement=float((best_classes(results.scores) == best_classes(reference.scores)).mean()),
-        lost=int((reference_right & ~right).sum()),
-        won=int((right & ~reference_right).sum()),
-        median_latency_ms=float(results.manifest["median_latency_ms"]),
-        threads=int(results.manifest["threads"]),
+    Raises:
+        UserError: they share no photograph of which they name the same truth.
+        ValueError: `max_drop` is no fraction.
+    """
+    if max_drop is not None:
+        check_limit("max_drop", max_drop)
+    everyone = [reference, *candidates]
+    matched = match(everyone)
+    taxonomy = _united([results.taxonomy for results in everyone])
+    names = model_names([results.folder for results in everyone])
+    columns = (names, everyone, matched.scores, matched.left_out)
+    ours, *others = [
+        side_of(name, results, scores, left_out, taxonomy)
+        for name, results, scores, left_out in zip(*columns, strict=True)
+    ]
+    resampling = Resampling(ours.scores.observations, seed=seed)
+    rows = track(others, len(others), "comparing", "candidates", closing=False)
+    compared = tuple(candidate_of(ours, side, resampling) for side in rows)
+    gates = (
+        ()
+        if max_drop is None
+        else tuple(gate_of(ours, side, max_drop, strict=strict) for side in others)
+    )
+    return Comparison(
+        split=reference.manifest["split"],
+        photographs=len(ours.scores),
+        observations=resampling.observations,
+        other_truth=matched.other_truth,
+        reference=ours.model,
+        candidates=compared,
+        taxonomy=taxonomy,
+        names=_united_names([results.names for results in everyone]),
+        max_drop=max_drop,
+        strict=strict,
+        gates=gates,
     )
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
+def model_names(folders: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that tell the folders apart."""
     parts = [folder.absolute().parts for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
@@ -123,3 +115,16 @@ def _names(folders: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [str(folder) for folder in folders]
+
+
+def _united(trees: Sequence[Taxonomy]) -> Taxonomy:
+    """All taxa; of one that is in several trees the first's place counts."""
+    return Taxonomy({t.taxon_id: t for tree in reversed(trees) for t in tree}.values())
+
+
+def _united_names(names: Sequence[Names]) -> Names:
+    united: dict[str, dict[int, str]] = {}
+    for each in reversed(names):
+        for language, by_taxon in each.items():
+            united.setdefault(language, {}).update(by_taxon)
+    return united
