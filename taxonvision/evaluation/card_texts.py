@@ -39,13 +39,13 @@ def card_of(
     classes = ", ".join(f"{count} {plain(rank)}" for rank, count in counts.most_common())
     total, size = counts.total(), contract.size
     share = f" × {contract.crop_ratio:g}" if contract.crop_ratio != 1 else ""
-    backbone, bundle = plain(facts.get("backbone", "")), facts.get("kind") != "model"
+    bundle = facts.get("kind") != "model"
     return Card(
         name=name,
         library="litert" if bundle else "keras",
         languages=languages,
         tags=["tflite", "on-device"] if bundle else [],
-        training_catalog=plain(facts.get("catalog", "")),
+        training_catalog=str(facts.get("catalog", "")),
         base_model=_base_model(facts),
         summary=f"Names living things on photographs: {total} classes ({classes}).",
         details=_details(facts),
@@ -66,8 +66,7 @@ def card_of(
         f"resize to {size} × {size} pixels, RGB 0–255; scaling is part of the model.",
         hyperparameters=_hyperparameters(facts),
         training_hardware=plain(facts.get("placement", "")),
-        architecture=f"{f'{backbone} and a' if backbone else 'A'} linear head of {total} classes "
-        "with a softmax. A genus or a family has the sum of the scores of its classes.",
+        architecture=_architecture(plain(facts.get("backbone", "")), total),
         software=", ".join(
             f"{plain(package)} {plain(version)}"
             for package, version in facts.get("packages", {}).items()
@@ -115,7 +114,16 @@ def _base_model(facts: Mapping[str, Any]) -> str:
     name = str(facts.get("backbone", ""))
     if not facts.get("pretrained") or not name.startswith(_HUB):
         return ""
-    return plain(name.removeprefix(_HUB))
+    return name.removeprefix(_HUB)
+
+
+def _architecture(backbone: str, classes: int) -> str:
+    """What is known of the network: of a bare TFLite file only what it answers."""
+    network = f"{backbone} and a linear head with a softmax: " if backbone else ""
+    return (
+        f"{network}{classes} classes whose scores add up to 1 or less. A genus or a family has the "
+        "sum of the scores of its classes."
+    )
 
 
 def _training_data(facts: Mapping[str, Any]) -> str:

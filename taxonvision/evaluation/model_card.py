@@ -14,7 +14,6 @@ from typing import Any
 
 from taxonvision.text import one_line
 
-CARD = "MODEL_CARD.md"
 MISSING = "More information needed"
 TASK = "image-classification"
 _TAGS = ("biology", "biodiversity", "species-recognition", "taxonomy")
