@@ -76,12 +76,7 @@ class Resampling:
             None where there are fewer than two observations, no replicates, or none that has the
             figure.
         """
-
-        def one(weights: np.ndarray) -> np.ndarray:
-            figure = statistic(weights)
-            return np.array([np.nan if figure is None else figure])
-
-        return self.intervals(one)[0]
+        return self.intervals(_alone(statistic))[0]
 
     def intervals(self, statistics: Callable[[np.ndarray], np.ndarray]) -> list[Interval | None]:
         """`interval` of k figures at once, which draws the replicates once.
@@ -91,8 +86,7 @@ class Resampling:
         """
         if self.observations < 2 or not self._replicates:
             return [None for _ in statistics(np.ones(self.photographs))]
-        figures = np.array([statistics(weights) for weights in self.weights()])
-        return [_percentiles(column) for column in figures.T]
+        return [_percentiles(column) for column in self._figures(statistics).T]
 
     def share_interval(self, right: np.ndarray) -> Interval | None:
         """The interval of the share of photographs that are right, bool [n].
@@ -108,12 +102,31 @@ class Resampling:
         if not len(right):
             return Estimate(None, None)
         at = np.flatnonzero(right)
-        return self.fraction(lambda weights: float(weights[at].sum() / weights.sum()))
+
+        def share(weights: np.ndarray) -> float:
+            return float(weights[at].sum() / weights.sum())
+
+        ones = np.ones(self.photographs)
+        return self._or_wilson(share(ones), self.interval(share), ones)
 
     def fraction(self, statistic: Callable[[np.ndarray], float | None]) -> Estimate:
-        """A figure between 0 and 1, and its interval: where it has no width, Wilson's as above."""
+        """A figure between 0 and 1 of any kind; without width its interval is Wilson's, as above.
+
+        A photograph that is drawn twice has an equal beside it, which no other photograph has: on
+        replicates an average precision is higher than on any sample of new photographs, and so is a
+        calibration error. They tell how far the figure varies, not around what: their percentiles
+        are moved by the difference of their mean from the figure, the bootstrap's estimate of this
+        bias (Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 10.2).
+        """
         ones = np.ones(self.photographs)
-        return self._or_wilson(statistic(ones), self.interval(statistic), ones)
+        value = statistic(ones)
+        if value is None or math.isnan(value):
+            return Estimate(None, None)
+        drawn = None
+        if self.observations > 1 and self._replicates:
+            figures = self._figures(_alone(statistic))[:, 0]
+            drawn = _percentiles(np.clip(figures + value - np.nanmean(figures), 0, 1))
+        return self._or_wilson(value, drawn, ones)
 
     def macro(self, right: np.ndarray, taxa: np.ndarray) -> Estimate:
         """The mean over taxa, int64 [n], of the share that is right, bool [n].
@@ -134,11 +147,11 @@ class Resampling:
         parts = 1 / np.bincount(taxon_of)[taxon_of]
         return self._or_wilson(macro(np.ones(len(values))), self.interval(macro), parts)
 
-    def _or_wilson(
-        self, value: float | None, drawn: Interval | None, parts: np.ndarray
-    ) -> Estimate:
-        if value is None or math.isnan(value):
-            return Estimate(None, None)
+    def _figures(self, statistics: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The k figures of every replicate, float64 [replicates, k]."""
+        return np.array([statistics(weights) for weights in self.weights()])
+
+    def _or_wilson(self, value: float, drawn: Interval | None, parts: np.ndarray) -> Estimate:
         if not self._replicates or (drawn is not None and drawn.low < drawn.high):
             return Estimate(value, drawn)
         n = self._told_by(parts)
@@ -155,6 +168,18 @@ class Resampling:
         """
         weights = np.bincount(self._observation_of, parts)
         return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _alone(
+    statistic: Callable[[np.ndarray], float | None],
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The figure as an array of one, NaN where there is none."""
+
+    def figures(weights: np.ndarray) -> np.ndarray:
+        figure = statistic(weights)
+        return np.array([np.nan if figure is None else figure])
+
+    return figures
 
 
 def _percentiles(figures: np.ndarray) -> Interval | None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
-from taxonvision.evaluation.bootstrap import Resampling
+from taxonvision.evaluation.average_precision import AveragePrecision
+from taxonvision.evaluation.bootstrap import Estimate, Resampling
 from taxonvision.evaluation.intervals import Interval, share
 
 
@@ -20,6 +21,42 @@ def test_the_interval_of_a_share_is_that_of_scipy():
         (right.astype(float),), np.mean, n_resamples=4000, method="percentile", rng=2
     ).confidence_interval
     assert (found.low, found.high) == pytest.approx((peer.low, peer.high), abs=0.006)
+
+
+def test_the_interval_over_observations_is_that_of_scipy():
+    rng = np.random.default_rng(8)
+    observations = rng.integers(150, size=500)
+    right = rng.random(500) < rng.beta(2, 1, 150)[observations]
+    found = Resampling(observations, replicates=3000).share_interval(right)
+    seen = np.bincount(observations) > 0
+    sizes, rights = np.bincount(observations)[seen], np.bincount(observations, right)[seen]
+    peer = stats.bootstrap(
+        (rights, sizes),
+        lambda r, n, axis: r.sum(axis) / n.sum(axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=3000,
+        method="percentile",
+        rng=9,
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((peer.low, peer.high), abs=0.008)
+
+
+def test_the_interval_of_a_mean_over_taxa_is_that_of_scipy():
+    rng = np.random.default_rng(10)
+    taxa = rng.choice(8, 300, p=np.arange(1, 9) / 36)
+    right = rng.random(300) < np.linspace(0.3, 0.9, 8)[taxa]
+    found = Resampling(np.arange(300), replicates=1500).macro(right, taxa).interval
+    peer = stats.bootstrap(
+        (taxa, right),
+        lambda t, r: np.mean([r[t == taxon].mean() for taxon in np.unique(t)]),
+        paired=True,
+        vectorized=False,
+        n_resamples=1500,
+        method="percentile",
+        rng=11,
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((peer.low, peer.high), abs=0.015)
 
 
 def test_photographs_of_one_observation_are_drawn_together():
@@ -91,6 +128,37 @@ def test_replicates_without_the_figure_are_left_out():
     found = resampling.interval(lambda w: None if w[0] == 0 else float(w[0]))
     assert found.low >= 1
     assert resampling.interval(lambda w: float("nan")) is None
+
+
+def test_a_figure_that_duplicates_raise_lies_in_its_interval(case_of, class_taxon_ids):
+    rng = np.random.default_rng(12)
+    truth = rng.choice(class_taxon_ids, 30)
+    precision = AveragePrecision.of(case_of(rng.dirichlet(np.full(6, 0.5), 30), truth).kept)
+    resampling = Resampling(np.arange(30), replicates=400)
+    found, drawn = resampling.fraction(precision.mean), resampling.interval(precision.mean)
+    assert found.value == precision.mean()
+    assert found.interval.low < found.value < found.interval.high
+    middle = (found.interval.low + found.interval.high) / 2
+    assert middle < (drawn.low + drawn.high) / 2 - 0.02
+    width = found.interval.high - found.interval.low
+    assert width == pytest.approx(drawn.high - drawn.low)
+
+
+def test_of_a_share_it_is_the_interval_of_a_share():
+    right = np.random.default_rng(13).random(200) < 0.4
+    resampling = Resampling(np.arange(200))
+    found = resampling.fraction(lambda weights: float((weights * right).sum() / weights.sum()))
+    expected = resampling.share(right)
+    assert found.value == expected.value
+    assert found.interval.low == pytest.approx(expected.interval.low, abs=0.005)
+    assert found.interval.high == pytest.approx(expected.interval.high, abs=0.005)
+
+
+def test_a_figure_that_is_none_has_no_interval():
+    resampling = Resampling(np.arange(3), replicates=5)
+    assert resampling.fraction(lambda weights: float("nan")) == Estimate(None, None)
+    assert resampling.fraction(lambda weights: None) == Estimate(None, None)
+    assert resampling.fraction(lambda weights: 1.0) == Estimate(1.0, share(3, 3))
 
 
 def test_several_figures_are_drawn_at_once():
