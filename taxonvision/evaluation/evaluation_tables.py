@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -47,11 +48,16 @@ def write_tables(folder: Path, evaluation: Evaluation) -> None:
         ("region", *_PART),
         ([each.name, *_part(each.part)] for each in evaluation.regions),
     )
-    curve = evaluation.coverage
+    curve, ancestors = evaluation.coverage, evaluation.ancestors
     write_csv(
         folder / "coverage_curve.csv",
         ("score", "coverage", "precision"),
         map(_digits, zip(curve.scores, curve.coverages, curve.precisions, strict=True)),
+    )
+    write_csv(
+        folder / "ancestor_curve.csv",
+        ("score", "precision", "recall"),
+        map(_digits, zip(ancestors.scores, ancestors.precisions, ancestors.recalls, strict=True)),
     )
     write_csv(
         folder / "reliability.csv",
@@ -120,9 +126,9 @@ def _bounds(interval: Interval | None) -> list[str | None]:
     return [None, None] if interval is None else [_share(interval.low), _share(interval.high)]
 
 
-def _digits(values: Iterable[float]) -> list[str]:
-    return [f"{value:.4f}" for value in values]
+def _digits(values: Iterable[float]) -> list[str | None]:
+    return [_share(value) for value in values]
 
 
 def _share(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
+    return None if value is None or math.isnan(value) else f"{value:.4f}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,14 +26,16 @@ from taxonvision.evaluation.breakdowns import (
 from taxonvision.evaluation.by_group import GroupAccuracy, accuracy_of_groups
 from taxonvision.evaluation.by_taxon import TaxonAccuracy, accuracy_of_taxa, count_by_taxon
 from taxonvision.evaluation.calibration import expected_calibration_error
+from taxonvision.evaluation.common_ancestor import AncestorCurve, CommonAncestors
 from taxonvision.evaluation.coverage import Coverage, CoverageCurve
+from taxonvision.evaluation.distance import Distances
+from taxonvision.evaluation.false_names import FalseNames
 from taxonvision.evaluation.lineages import Lineages
 from taxonvision.evaluation.observations import accuracy_of_observations
 from taxonvision.evaluation.reliability import ReliabilityBin, error_by_chance, reliability
-from taxonvision.evaluation.results import KnownTaxa, Results
-from taxonvision.evaluation.scores import Scores
+from taxonvision.evaluation.results import Results
+from taxonvision.evaluation.scores import NO_TAXON
 from taxonvision.progress import working
-from taxonvision.taxonomy.tree import Taxonomy
 
 _PRECISION = 0.95  # of what is answered, for the coverage
 
@@ -50,6 +51,7 @@ class Evaluation:
         groups: all nodes above them that have photographs, the highest ranks first.
         tail: by the number of training photographs.
         regions: by region, most photographs first.
+        ancestors: precision and recall of common ancestors at every score.
         coverage: the share that is answered and the share of it that is right.
         reliability: scores and the shares that are right, in bins.
     """
@@ -59,6 +61,7 @@ class Evaluation:
     groups: Sequence[GroupAccuracy]
     tail: Sequence[TailAccuracy]
     regions: Sequence[RegionAccuracy]
+    ancestors: AncestorCurve
     coverage: CoverageCurve
     reliability: Sequence[ReliabilityBin]
 
@@ -102,12 +105,15 @@ def measure(results: Results, replicates: int = REPLICATES) -> Evaluation:
         places = scores.photographs.latitudes, scores.photographs.longitudes
         regions = accuracy_of_regions(*places, truth, right, resampling)
         tail = accuracy_of_tail(truth, right, known, resampling)
+    with working("looking for common ancestors"):
+        ancestors = CommonAncestors.of(scores, tree, known.taxon_ids.tolist(), results.thresholds)
     return Evaluation(
-        figures=_as_json(_figures(results, photographs, replicates)),
+        figures=_as_json(_figures(results, photographs, ancestors, replicates)),
         by_taxon=by_taxon,
         groups=groups,
         tail=tail,
         regions=regions,
+        ancestors=ancestors.curve(),
         coverage=Coverage.of(photographs.confidence, right).curve(),
         reliability=reliability(photographs.confidence, right),
     )
@@ -128,7 +134,9 @@ def _photographs(results: Results, replicates: int) -> _Photographs:
     )
 
 
-def _figures(results: Results, photographs: _Photographs, replicates: int) -> dict[str, Any]:
+def _figures(
+    results: Results, photographs: _Photographs, ancestors: CommonAncestors, replicates: int
+) -> dict[str, Any]:
     """The figures by name; `Estimate` is one that has an interval."""
     scores, known = results.scores, results.known
     truth, right, resampling = photographs.truth, photographs.right, photographs.resampling
@@ -144,9 +152,13 @@ def _figures(results: Results, photographs: _Photographs, replicates: int) -> di
             ),
         }
     with working("measuring average precision"):
-        figures["average_precision"] = _estimate(AveragePrecision.of(scores).mean, resampling)
+        figures["average_precision"] = resampling.fraction(AveragePrecision.of(scores).mean)
+    with working("measuring how far off mistakes are"):
+        figures["taxonomic_distance"] = _distance(results, photographs)
+        figures["common_ancestor"] = _common_ancestor(results, photographs, ancestors)
     with working("measuring calibration and coverage"):
         figures |= _of_confidence(photographs)
+    figures["false_names"] = _false_names(results, replicates)
     with working("measuring accuracy by observation"):
         by_observation = accuracy_of_observations(scores, known.taxon_ids, replicates)
         figures["by_observation"] = vars(by_observation)
@@ -155,25 +167,51 @@ def _figures(results: Results, photographs: _Photographs, replicates: int) -> di
     return figures
 
 
+def _distance(results: Results, photographs: _Photographs) -> Estimate:
+    """The mean over the mistakes; where all are as far off, there is no telling how sure it is."""
+    distances = Distances.of(results.taxonomy, photographs.truth, photographs.named)
+    interval = photographs.resampling.interval(distances.mean)
+    has_width = interval is not None and interval.low < interval.high
+    return Estimate(distances.mean(), interval if has_width else None)
+
+
+def _common_ancestor(
+    results: Results, photographs: _Photographs, ancestors: CommonAncestors
+) -> dict[str, Any]:
+    score = results.thresholds.ancestor_score
+    answers = ancestors.at(score)
+    answered = answers != NO_TAXON
+    right = photographs.lineages.hold(photographs.truth, answers)
+    return {
+        "score": score,
+        "precision": photographs.resampling.among(answered).share(right[answered]),
+        "recall": photographs.resampling.share(right),
+    }
+
+
 def _of_confidence(photographs: _Photographs) -> dict[str, Any]:
     """Calibration and coverage, both of the best class's score."""
     confidence, right = photographs.confidence, photographs.right
     coverage = Coverage.of(confidence, right)
     return {
-        "calibration_error": _estimate(
-            lambda weights: expected_calibration_error(confidence, right, weights=weights),
-            photographs.resampling,
+        "calibration_error": photographs.resampling.fraction(
+            lambda weights: expected_calibration_error(confidence, right, weights=weights)
         ),
         "calibration_error_floor": error_by_chance(confidence).mean,
-        "coverage_at_95": _estimate(
-            lambda weights: coverage.at(_PRECISION, weights), photographs.resampling
+        "coverage_at_95": photographs.resampling.fraction(
+            lambda weights: coverage.at(_PRECISION, weights)
         ),
     }
 
 
-def _estimate(statistic: Callable[[np.ndarray], float | None], resampling: Resampling) -> Estimate:
-    """A figure of the photographs as they are, and of replicates of them."""
-    return Estimate(statistic(np.ones(resampling.photographs)), resampling.interval(statistic))
+def _false_names(results: Results, replicates: int) -> dict[str, Any] | None:
+    scenes = results.scenes
+    if scenes is None:
+        return None
+    known = results.known.taxon_ids.tolist()
+    found = FalseNames.of(scenes, results.taxonomy, known, results.thresholds)
+    resampling = Resampling(scenes.observations, replicates)
+    return {"scenes": len(scenes), "share": resampling.share(found.named)}
 
 
 def _unknown_taxa(truth: np.ndarray, class_taxon_ids: np.ndarray) -> dict[str, int]:
@@ -209,17 +247,3 @@ def _intervals(figure: Any) -> Any:
     if isinstance(figure, Estimate) and figure.interval:
         return {"low": figure.interval.low, "high": figure.interval.high}
     return None
-
-
-def accuracy_by_taxon(scores: Scores, taxonomy: Taxonomy) -> list[TaxonAccuracy]:  # TODO: remove
-    """The taxa that have photographs."""
-    counts = count_by_taxon(scores.truth, scores.observations, is_right(scores))
-    known = KnownTaxa(np.zeros(0, np.int64), np.zeros(0, np.int64))
-    return accuracy_of_taxa(counts, scores.truth, best_classes(scores), known, taxonomy)
-
-
-def metrics(scores: Scores, taxonomy: Taxonomy) -> dict[str, Any]:  # TODO: remove
-    """The figures without what results know besides."""
-    empty = KnownTaxa(np.unique(scores.classes.taxon_ids), np.zeros(0, np.int64))
-    results = Results(Path(), {}, taxonomy, scores, empty)
-    return _as_json(_figures(results, _photographs(results, 20), 20))

@@ -1,99 +1,138 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from taxonvision.evaluation.metrics import (
-    accuracy_at_rank,
-    accuracy_by_taxon,
-    best_classes,
-    is_right,
-    metrics,
-)
+from taxonvision.evaluation.metrics import Evaluation, measure
+
+KEYS = {
+    *("n", "observations", "top1", "top5", "macro_top1", "ranks", "average_precision"),
+    *("taxonomic_distance", "common_ancestor", "calibration_error", "calibration_error_floor"),
+    *("coverage_at_95", "false_names", "by_observation", "unknown_taxa", "most_frequent"),
+}
+RAPAE, NAPI, MACHAON = np.eye(6)[[0, 1, 3]]
 
 
-def bounds_of_accuracy_at_rank(case, tree, class_taxon_ids, rank) -> tuple[float, float] | None:
-    """From the full scores, by summing up every node of the rank; a tie may go either way."""
-    nodes = [taxon.taxon_id for taxon in tree if taxon.rank == rank]
-    sums = np.zeros((len(case.full), len(nodes)))
-    for column, node in enumerate(nodes):
-        for position, taxon_id in enumerate(class_taxon_ids):
-            if node in [t.taxon_id for t in tree.lineage(taxon_id)]:
-                sums[:, column] += case.full[:, position]
-    truth = [tree.at_rank(t, rank) for t in case.truth.tolist()]
-    judged = [i for i, t in enumerate(truth) if t is not None]
-    if not judged:
-        return None
-    best = [{n for n, s in zip(nodes, sums[i], strict=True) if s == sums[i].max()} for i in judged]
-    surely = np.mean([names == {truth[i]} for names, i in zip(best, judged, strict=True)])
-    maybe = np.mean([truth[i] in names for names, i in zip(best, judged, strict=True)])
-    return float(surely), float(maybe)
-
-
-def test_top_k_is_that_of_the_full_scores(case, class_taxon_ids):
-    order = np.argsort(-case.full, axis=1, kind="stable")
-    names = np.array(class_taxon_ids)[order]
-    assert (best_classes(case.kept) == names[:, 0]).all()
-    for top in (1, 3, 5):
-        expected = (names[:, :top] == case.truth[:, None]).any(axis=1)
-        assert (is_right(case.kept, top) == expected).all()
-
-
-@pytest.mark.parametrize("rank", ["genus", "family", "order", "kingdom"])
-def test_rank_accuracy_is_that_of_the_full_scores(case, tree, class_taxon_ids, rank):
-    found = accuracy_at_rank(case.kept, tree, rank)
-    bounds = bounds_of_accuracy_at_rank(case, tree, class_taxon_ids, rank)
-    if bounds is None:
-        assert found is None
+def pairs(figures, intervals, name=""):
+    """Every number of nested figures with its name and its interval."""
+    if isinstance(figures, dict):
+        for key, value in figures.items():
+            yield from pairs(value, None if intervals is None else intervals[key], f"{name}.{key}")
     else:
-        assert found is not None
-        assert bounds[0] - 1e-9 <= found <= bounds[1] + 1e-9
+        yield name.removeprefix("."), figures, intervals
 
 
-def test_the_genus_can_be_right_where_the_species_is_not(case_of, tree):
-    one = case_of([[0.6, 0.3, 0.0, 0.1, 0.0, 0.0]], [13])
-    assert not is_right(one.kept).any()
-    assert accuracy_at_rank(one.kept, tree, "genus") == 1
-    assert accuracy_at_rank(one.kept, tree, "species") == 0
+def check(evaluation: Evaluation) -> None:
+    """What holds whatever is measured."""
+    figures = dict(evaluation.figures)
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    intervals = figures.pop("intervals")
+    assert set(figures) == set(intervals) == KEYS
+    for name, value, interval in pairs(figures, intervals):
+        if interval is None:
+            continue
+        assert interval["low"] < interval["high"], name
+        if name != "taxonomic_distance":
+            assert interval["low"] >= 0, name
+            assert interval["high"] <= 1, name
+            assert 0 <= value <= 1, name
+    for name in ("top1", "top5", "macro_top1"):
+        low, high = intervals[name]["low"], intervals[name]["high"]
+        assert low <= figures[name] <= high
+    known = [taxon for taxon in evaluation.by_taxon if taxon.photographs]
+    assert sum(taxon.photographs for taxon in known) == figures["n"]
+    assert sum(taxon.right for taxon in known) == pytest.approx(figures["top1"] * figures["n"])
+    assert np.mean([taxon.top1 for taxon in known]) == pytest.approx(figures["macro_top1"])
+    assert sum(region.part.photographs for region in evaluation.regions) == figures["n"]
 
 
-def test_a_taxon_that_is_no_class_can_be_right_at_its_genus(case_of, tree):
-    one = case_of([[0.1, 0.0, 0.0, 0.7, 0.2, 0.0]], [99])
-    figures = metrics(one.kept, tree)
-    assert figures["top1"] == figures["top5"] == 0
-    assert accuracy_at_rank(one.kept, tree, "genus") == 1
+def test_all_figures_of_mixed_photographs(case, class_taxon_ids, results_of):
+    scenes = np.full((3, 6), 0.01)
+    evaluation = measure(results_of(case.full, case.truth, scenes=scenes), replicates=30)
+    check(evaluation)
+    figures = evaluation.figures
+    unknown = case.truth == 99
+    assert figures["unknown_taxa"] == {"taxa": 1, "photographs": int(unknown.sum())}
+    assert figures["false_names"]["scenes"] == 3
+    taxon_id, share = figures["most_frequent"].values()
+    assert share == max((case.truth == t).mean() for t in [*class_taxon_ids, 99])
+    assert share == (case.truth == taxon_id).mean()
 
 
-def test_a_class_on_a_genus_adds_to_its_species(case_of, tree):
-    # Pieris: 0.2 + 0.1 + 0.25 of the genus itself, more than the 0.45 of Papilio machaon.
-    one = case_of([[0.2, 0.1, 0.25, 0.45, 0.0, 0.0]], [12])
-    assert accuracy_at_rank(one.kept, tree, "genus") == 1
+def test_the_perfect_model(results_of):
+    full = [RAPAE, NAPI, MACHAON, MACHAON]
+    evaluation = measure(results_of(full, [12, 13, 22, 22]), replicates=20)
+    check(evaluation)
+    figures = evaluation.figures
+    for name in ("top1", "top5", "macro_top1", "average_precision", "coverage_at_95"):
+        assert figures[name] == 1
+    assert figures["ranks"] == {"species": 1, "genus": 1, "family": 1}
+    assert figures["calibration_error"] == 0
+    assert figures["taxonomic_distance"] is figures["intervals"]["taxonomic_distance"] is None
+    assert figures["common_ancestor"] == {"score": 0.78, "precision": 1, "recall": 1}
+    assert figures["by_observation"] == {"n": 4, "top1": 1, "top5": 1, "macro_top1": 1}
+    assert figures["intervals"]["top1"]["low"] == pytest.approx(4 / (4 + 1.96**2), abs=1e-4)
 
 
-def test_figures_by_hand(case_of, tree):
-    right = [1, 0, 0, 0, 0, 0]
-    wrong = [0, 0, 0, 1, 0, 0]
-    three = case_of([right, right, wrong, wrong], [12, 12, 12, 13])
-    figures = metrics(three.kept, tree)
-    assert figures["n"] == 4
-    assert figures["top1"] == pytest.approx(0.5)
-    assert figures["macro_top1"] == pytest.approx((2 / 3 + 0) / 2)
-    assert figures["ranks"]["species"] == pytest.approx(0.5)
-    by_taxon = accuracy_by_taxon(three.kept, tree)
-    assert [(t.name, t.photographs, t.right) for t in by_taxon] == [
-        ("Pieris napi", 1, 0),
-        ("Pieris rapae", 3, 2),
-    ]
+def test_the_model_that_is_always_wrong(results_of):
+    evaluation = measure(results_of([MACHAON, MACHAON, RAPAE], [12, 13, 22]), replicates=20)
+    check(evaluation)
+    figures = evaluation.figures
+    for name in ("top1", "macro_top1", "coverage_at_95"):
+        assert figures[name] == 0
+    assert figures["ranks"] == {"species": 0, "genus": 0, "family": 0}
+    assert figures["taxonomic_distance"] == 3  # another family of the same order
+    assert figures["calibration_error"] == 1
+    assert figures["common_ancestor"]["precision"] == 0
 
 
-def test_ranks_with_a_single_taxon_tell_nothing_and_are_left_out(case_of, tree):
-    figures = metrics(case_of(np.eye(6)[:4], [12, 13, 22, 22]).kept, tree)
-    assert set(figures["ranks"]) == {"species", "genus", "family"}
+@pytest.mark.parametrize("truth", [12, 22, 99, 30, 1])
+def test_one_photograph(results_of, truth):
+    evaluation = measure(results_of([RAPAE], [truth]), replicates=20)
+    check(evaluation)
+    assert evaluation.figures["n"] == evaluation.figures["observations"] == 1
+    assert evaluation.figures["top1"] == (truth == 12)
+    assert evaluation.figures["intervals"]["top1"] is not None
 
 
-def test_all_wrong_and_all_right(case_of, tree):
-    truth = [12, 13, 22]
-    perfect = metrics(case_of(np.eye(6)[[0, 1, 3]], truth).kept, tree)
-    assert perfect["top1"] == perfect["macro_top1"] == perfect["ranks"]["genus"] == 1
-    hopeless = metrics(case_of(np.eye(6)[[5, 5, 5]], truth).kept, tree)
-    assert hopeless["top1"] == hopeless["ranks"]["family"] == 0
+def test_one_taxon_on_several_photographs_of_one_observation(results_of):
+    results = results_of([RAPAE, NAPI, RAPAE], [12, 12, 12], ["walk"] * 3)
+    evaluation = measure(results, replicates=20)
+    check(evaluation)
+    figures = evaluation.figures
+    assert (figures["n"], figures["observations"]) == (3, 1)
+    assert figures["top1"] == figures["macro_top1"] == pytest.approx(2 / 3)
+    assert figures["by_observation"]["top1"] == 1
+    assert figures["most_frequent"] == {"taxon_id": 12, "share": 1}
+    low, high = figures["intervals"]["top1"].values()
+    assert low < 0.2  # one observation tells next to nothing
+    assert high > 0.9
+
+
+def test_without_replicates_there_are_no_intervals(results_of):
+    figures = measure(results_of([RAPAE, MACHAON], [12, 12]), replicates=0).figures
+    assert {interval for _, _, interval in pairs(figures["intervals"], None)} == {None}
+    assert all(value is None for _, value, _ in pairs(figures["intervals"], None))
+    assert figures["top1"] == 0.5
+
+
+def test_the_same_results_give_the_same_figures(case, results_of):
+    first, again = (
+        measure(results_of(case.full, case.truth), replicates=10).figures for _ in range(2)
+    )
+    assert first == again
+
+
+def test_the_app_s_own_score_is_asked_of_common_ancestors(results_of):
+    unsure = [0.45, 0.4, 0, 0.15, 0, 0]  # Pieris: 0.85
+    results = results_of([unsure], [12])
+    lenient, strict = (
+        replace(results, thresholds=replace(results.thresholds, ancestor_score=score))
+        for score in (0.8, 0.9)
+    )
+    assert measure(lenient, 0).figures["common_ancestor"]["recall"] == 1
+    none = measure(strict, 0).figures["common_ancestor"]
+    assert none == {"score": 0.9, "precision": None, "recall": 0}
