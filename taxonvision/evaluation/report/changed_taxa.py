@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from taxonvision.evaluation.comparison import Candidate, Comparison, TaxonChange
+from taxonvision.evaluation.lineages import Lineages
 from taxonvision.evaluation.report.taxon_data import searched_languages
 from taxonvision.taxonomy.labels import Labels
-from taxonvision.taxonomy.tree import Taxonomy
 
 _MOST_SHOWN = 10
 
@@ -54,36 +55,35 @@ def searched_taxa(comparison: Comparison) -> dict[str, Any]:
     """Columns over all taxa with photographs and all above them, for the search of the page.
 
     Returns:
-        `names`, `ranks`, `italic`, `common` (all common names of each, the one shown first),
+        `names`, `ranks`, `italic`, `common` (all common names of each, English first),
         `photographs`, `reference` (named right by it), and under `candidates` for each its `name`
         and the columns `right`, `lost` and `won`.
     """
-    tree = comparison.taxonomy
-    first = comparison.candidates[0].taxa
-    photographs = _summed_up(tree, ((t.taxon_id, t.photographs) for t in first))
-    taxon_ids = sorted(photographs)
+    tree, first = comparison.taxonomy, comparison.candidates[0].taxa
+    lineages = Lineages.of(tree, np.array([taxon.taxon_id for taxon in first], np.int64))
     label = Labels(tree, comparison.names)
-    labels = [label(taxon_id) for taxon_id in taxon_ids]
-
-    def column(counts: Iterable[tuple[int, int]]) -> list[int]:
-        summed = _summed_up(tree, counts)
-        return [summed[taxon_id] for taxon_id in taxon_ids]
-
+    labels = [label(taxon_id) for taxon_id in lineages.node_ids.tolist()]
     languages = searched_languages(comparison.names)
+
+    def column(taxa: Sequence[TaxonChange], count: Callable[[TaxonChange], int]) -> list[int]:
+        by_taxon = {taxon.taxon_id: count(taxon) for taxon in taxa}
+        counts = [by_taxon.get(taxon_id, 0) for taxon_id in lineages.taxon_ids.tolist()]
+        return lineages.total(np.array(counts, np.int64)).tolist()
+
     return {
         "names": [each.scientific for each in labels],
         "ranks": [each.rank for each in labels],
         "italic": [int(each.italic) for each in labels],
-        "common": [_common(languages, taxon_id) for taxon_id in taxon_ids],
-        "photographs": [photographs[taxon_id] for taxon_id in taxon_ids],
-        "reference": column((t.taxon_id, t.right_reference) for t in first),
+        "common": [_common(languages, taxon_id) for taxon_id in lineages.node_ids.tolist()],
+        "photographs": column(first, lambda taxon: taxon.photographs),
+        "reference": column(first, lambda taxon: taxon.right_reference),
         "reference_name": comparison.reference.name,
         "candidates": [
             {
                 "name": candidate.model.name,
-                "right": column((t.taxon_id, t.right_candidate) for t in candidate.taxa),
-                "lost": column((t.taxon_id, t.lost) for t in candidate.taxa),
-                "won": column((t.taxon_id, t.won) for t in candidate.taxa),
+                "right": column(candidate.taxa, lambda taxon: taxon.right_candidate),
+                "lost": column(candidate.taxa, lambda taxon: taxon.lost),
+                "won": column(candidate.taxa, lambda taxon: taxon.won),
             }
             for candidate in comparison.candidates
         ],
@@ -93,13 +93,3 @@ def searched_taxa(comparison: Comparison) -> dict[str, Any]:
 def _common(languages: Mapping[str, Mapping[int, str]], taxon_id: int) -> list[str]:
     names = (of_language.get(taxon_id, "") for of_language in languages.values())
     return list(dict.fromkeys(filter(None, names)))
-
-
-def _summed_up(tree: Taxonomy, counts: Iterable[tuple[int, int]]) -> Counter[int]:
-    """Counts of taxa, added to those of all their ancestors."""
-    sums: Counter[int] = Counter()
-    for taxon_id, count in counts:
-        above = tree.lineage(taxon_id) if taxon_id in tree else ()
-        for node in {taxon_id, *(taxon.taxon_id for taxon in above)}:
-            sums[node] += count
-    return sums
