@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.catalog.contents import OF_SHA256, contents_in
-from taxonvision.catalog.examples import Observed
+from taxonvision.catalog.examples import Observed, count_rows_by_class
 from taxonvision.errors import UserError
 from taxonvision.photograph import Source
 from taxonvision.storage import digest_of, file_digest, read_manifest
@@ -144,6 +144,11 @@ class Catalog:
             latitudes=np.asarray(columns["latitude"], np.float64),
             longitudes=np.asarray(columns["longitude"], np.float64),
         )
+
+    def count_by_class(self, split: str) -> np.ndarray:
+        """How many photographs of one split each class has, int64 [K]."""
+        table = self.folder / "photos.parquet"
+        return count_rows_by_class(table, split, len(self.classes), "ingest")
 
 
 def read_catalog_manifest(folder: Path) -> dict[str, Any]:

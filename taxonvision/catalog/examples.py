@@ -11,6 +11,7 @@ import numpy as np
 
 from taxonvision.photograph import Source
 from taxonvision.progress import say
+from taxonvision.tables import reading_parquet
 from taxonvision.taxonomy.classes import TaxonClass
 from taxonvision.taxonomy.names import Names
 from taxonvision.taxonomy.tree import Taxonomy
@@ -94,6 +95,25 @@ class Examples(Protocol):
 
     def observed(self, split: str) -> Observed:
         """Their observations and coordinates."""
+
+    def count_by_class(self, split: str) -> np.ndarray:
+        """How many photographs of one split each class has, int64 [K]."""
+
+
+def count_rows_by_class(table: Path, split: str, classes: int, made_by: str) -> np.ndarray:
+    """`Examples.count_by_class` from a table with the columns `class_id` and `split`.
+
+    `made_by` names the command to run again, for the UserError raised for a damaged table.
+    """
+    with reading_parquet(table, made_by) as connection:
+        columns = connection.execute(
+            "SELECT class_id::BIGINT AS class_id, count(*) AS photographs FROM read_parquet(?)"
+            " WHERE split = ? AND class_id BETWEEN 0 AND ? - 1 GROUP BY class_id",
+            [str(table), split, classes],
+        ).fetchnumpy()
+    counts = np.zeros(classes, np.int64)
+    counts[columns["class_id"]] = columns["photographs"]
+    return counts
 
 
 def warn_if_shrunk_below(examples: Examples, short_side: int) -> None:

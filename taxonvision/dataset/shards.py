@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.catalog.contents import contents_in, stored_halves
-from taxonvision.catalog.examples import Observed
+from taxonvision.catalog.examples import Observed, count_rows_by_class
 from taxonvision.errors import UserError
 from taxonvision.photograph import Piece
 from taxonvision.storage import read_manifest
@@ -121,6 +121,10 @@ class Shards:
             latitudes=np.asarray(columns["latitude"], np.float64),
             longitudes=np.asarray(columns["longitude"], np.float64),
         )
+
+    def count_by_class(self, split: str) -> np.ndarray:
+        """How many photographs of one split each class has, int64 [K]."""
+        return count_rows_by_class(self.index, split, len(self.classes), "prepare")
 
 
 def is_shards(folder: Path) -> bool:

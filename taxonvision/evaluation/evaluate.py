@@ -112,14 +112,8 @@ def evaluate(
         else:
             latency = _median_latency(recognizer, photos.sources[:_TIMED_PHOTOGRAPHS])
             photographs = _labelled(photos.photo_ids, truth, catalog.observed(split))
-            write_scored(
-                recognizer,
-                photographs,
-                photos.sources,
-                partial / SCORES,
-                f"scoring {split}",
-                _refuse,
-            )
+            path, what = partial / SCORES, f"scoring {split}"
+            write_scored(recognizer, photographs, photos.sources, path, what, _refuse)
             if scenes is not None:
                 _score_scenes(recognizer, scenes, partial / SCENES)
         manifest = {
@@ -151,7 +145,7 @@ def _truth(
     if not len(photos):
         counts = {name: catalog.manifest["counts"][name] for name in ("train", "val", "test")}
         raise UserError(f"{catalog.folder} has no photograph in the split {split}: {counts}")
-    truth = _taxon_of_class(catalog)[photos.class_ids]
+    truth = np.array([c.taxon_id for c in catalog.classes], np.int64)[photos.class_ids]
     known = np.isin(truth, recognizer.class_taxon_ids)
     if not known.any():
         raise UserError(
@@ -166,10 +160,6 @@ def _truth(
     contract = recognizer.contract
     warn_if_shrunk_below(catalog, math.floor(contract.size / contract.crop_ratio))
     return truth
-
-
-def _taxon_of_class(catalog: Examples) -> np.ndarray:
-    return np.array([c.taxon_id for c in catalog.classes], np.int64)
 
 
 def _labelled(photo_ids: list[str], truth: np.ndarray, observed: Observed) -> Labelled:
@@ -261,11 +251,11 @@ def _both_trees(first: Taxonomy, second: Taxonomy) -> Taxonomy:
 
 
 def _known(recognizer: Recognizer, catalog: Examples) -> KnownTaxa:
-    trained = _taxon_of_class(catalog)[catalog.photos("train").class_ids]
-    counts = dict(zip(*(a.tolist() for a in np.unique(trained, return_counts=True)), strict=True))
+    counts = catalog.count_by_class("train").tolist()
+    trained = dict(zip((c.taxon_id for c in catalog.classes), counts, strict=True))
     taxon_ids = recognizer.class_taxon_ids
     return KnownTaxa(
-        np.array(taxon_ids, np.int64), np.array([counts.get(t, 0) for t in taxon_ids], np.int64)
+        np.array(taxon_ids, np.int64), np.array([trained.get(t, 0) for t in taxon_ids], np.int64)
     )
 
 

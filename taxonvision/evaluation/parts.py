@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +55,27 @@ def write_scored(
     if done:
         count = min(done * PART, len(sources))
         say(f"{count} of {several(len(sources), 'photograph')} are scored already")
-    if done < len(parts):
-        _write_parts(recognizer, photographs, sources, parts, done, description, fault)
-    with replacing_file(path) as file:
-        join_scores(file, parts)
+    with _telling_what_is_kept(folder, parts):
+        if done < len(parts):
+            _write_parts(recognizer, photographs, sources, parts, done, description, fault)
+        with replacing_file(path) as file:
+            join_scores(file, parts)
     shutil.rmtree(folder)
+
+
+@contextmanager
+def _telling_what_is_kept(folder: Path, parts: Sequence[Path]) -> Iterator[None]:
+    """When the block raises, say that scores are kept, or remove a folder without any."""
+    try:
+        yield
+    except BaseException:
+        if any(part.exists() for part in parts):
+            say(
+                f"what is scored already is kept in {folder.parent}; the same command goes on there"
+            )
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _write_parts(

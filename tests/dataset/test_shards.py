@@ -32,6 +32,9 @@ def test_the_photographs_are_the_catalogs(small_catalog, small_shards, split):
     assert found.class_ids.dtype == expected.class_ids.dtype
     assert found.licenses == expected.licenses
     assert found.attributions == expected.attributions
+    counts = np.bincount(expected.class_ids, minlength=len(catalog.classes)).tolist()
+    assert catalog.count_by_class(split).tolist() == counts
+    assert shards.count_by_class(split).tolist() == counts
 
 
 @pytest.mark.parametrize("split", SPLITS)

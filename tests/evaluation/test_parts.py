@@ -78,6 +78,7 @@ def test_what_is_there_is_not_scored_again(recognizer, sources, tmp_path, capsys
         with pytest.raises(KeyboardInterrupt):
             scored(recognizer, sources, path)
         assert not path.exists()
+        assert f"kept in {tmp_path}; the same command" in capsys.readouterr().err
     monkeypatch.setattr(module, "score_photographs", score_photographs)
     scored(recognizer, sources, path)
     assert asked == [22, 14]
@@ -103,6 +104,7 @@ def test_a_photograph_that_cannot_be_read_is_refused_or_left_out(recognizer, sou
         sources[position] = tmp_path / f"{position}.png"
     with pytest.raises(UserError, match=r"0\.png: no such file"):
         scored(recognizer, sources, tmp_path / "refused.parquet")
+    assert not any(tmp_path.iterdir())
     faults = []
     path = scored(
         recognizer, sources, tmp_path / "scores.parquet",
