@@ -88,17 +88,13 @@ class Resampling:
             return [None for _ in statistics(np.ones(self.photographs))]
         return [_percentiles(column) for column in self._figures(statistics).T]
 
-    def share_interval(self, right: np.ndarray) -> Interval | None:
-        """The interval of the share of photographs that are right, bool [n].
+    def share(self, right: np.ndarray) -> Estimate:
+        """The share of photographs that are right, bool [n].
 
         Where all are right or all are wrong no replicate differs. The interval would have no width,
         as if nothing could go otherwise; it is then Wilson's over the number of observations, or
         over fewer where they are of unequal size. None where there are no photographs.
         """
-        return self.share(right).interval
-
-    def share(self, right: np.ndarray) -> Estimate:
-        """The share of photographs that are right, bool [n], with `share_interval`."""
         if not len(right):
             return Estimate(None, None)
         at = np.flatnonzero(right)

@@ -16,7 +16,7 @@ from taxonvision.evaluation.intervals import Interval, share
 
 def test_the_interval_of_a_share_is_that_of_scipy():
     right = np.random.default_rng(1).random(400) < 0.7
-    found = Resampling(np.arange(400), replicates=4000).share_interval(right)
+    found = Resampling(np.arange(400), replicates=4000).share(right).interval
     peer = stats.bootstrap(
         (right.astype(float),), np.mean, n_resamples=4000, method="percentile", rng=2
     ).confidence_interval
@@ -27,7 +27,7 @@ def test_the_interval_over_observations_is_that_of_scipy():
     rng = np.random.default_rng(8)
     observations = rng.integers(150, size=500)
     right = rng.random(500) < rng.beta(2, 1, 150)[observations]
-    found = Resampling(observations, replicates=3000).share_interval(right)
+    found = Resampling(observations, replicates=3000).share(right).interval
     seen = np.bincount(observations) > 0
     sizes, rights = np.bincount(observations)[seen], np.bincount(observations, right)[seen]
     peer = stats.bootstrap(
@@ -71,9 +71,9 @@ def test_photographs_of_one_observation_are_drawn_together():
 
 def test_of_photographs_in_pairs_the_interval_is_wider_by_the_root_of_two():
     right = np.random.default_rng(3).random(500) < 0.5
-    alone = Resampling(np.arange(500)).share_interval(right)
-    twice = Resampling(np.repeat(np.arange(500), 2)).share_interval(np.repeat(right, 2))
-    as_if_alone = Resampling(np.arange(1000)).share_interval(np.repeat(right, 2))
+    alone = Resampling(np.arange(500)).share(right).interval
+    twice = Resampling(np.repeat(np.arange(500), 2)).share(np.repeat(right, 2)).interval
+    as_if_alone = Resampling(np.arange(1000)).share(np.repeat(right, 2)).interval
     assert twice == alone
     ratio = (twice.high - twice.low) / (as_if_alone.high - as_if_alone.low)
     assert ratio == pytest.approx(np.sqrt(2), rel=0.1)
@@ -81,9 +81,9 @@ def test_of_photographs_in_pairs_the_interval_is_wider_by_the_root_of_two():
 
 def test_a_seed_draws_the_same_and_another_one_differs():
     right = np.arange(50) % 3 > 0
-    first, again = (Resampling(np.arange(50), seed=5).share_interval(right) for _ in range(2))
+    first, again = (Resampling(np.arange(50), seed=5).share(right).interval for _ in range(2))
     assert first == again
-    assert Resampling(np.arange(50), replicates=99, seed=6).share_interval(right) != first
+    assert Resampling(np.arange(50), replicates=99, seed=6).share(right).interval != first
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says():
@@ -92,7 +92,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     held = 0
     for seed in range(150):
         right = generator.random(240) < np.repeat(generator.beta(7, 3, 120), 2)
-        interval = Resampling(observations, replicates=200, seed=seed).share_interval(right)
+        interval = Resampling(observations, replicates=200, seed=seed).share(right).interval
         held += interval.low <= 0.7 <= interval.high
     assert stats.binomtest(held, 150, 0.94).pvalue > 0.01
 
@@ -103,7 +103,7 @@ def test_where_no_replicate_differs_the_width_is_that_of_wilson(all_right):
     observations = np.repeat(np.arange(20), 3)
     expected = share(20 * all_right, 20)
     resampling = Resampling(observations, replicates=50)
-    assert resampling.share_interval(right) == expected
+    assert resampling.share(right).interval == expected
     assert resampling.macro(right, np.repeat(np.arange(10), 6)).interval == expected
 
 
@@ -118,9 +118,9 @@ def test_a_taxon_of_many_photographs_tells_no_more_than_one_of_few():
 def test_one_observation_says_next_to_nothing():
     resampling = Resampling(np.zeros(2, int))
     assert resampling.interval(lambda weights: float(weights.sum())) is None
-    assert resampling.share_interval(np.array([True, True])) == share(1, 1)
-    assert resampling.share_interval(np.array([True, False])) == share(0.5, 1)
-    assert Resampling(np.zeros(0, int)).share_interval(np.zeros(0, bool)) is None
+    assert resampling.share(np.array([True, True])).interval == share(1, 1)
+    assert resampling.share(np.array([True, False])).interval == share(0.5, 1)
+    assert Resampling(np.zeros(0, int)).share(np.zeros(0, bool)).interval is None
 
 
 def test_replicates_without_the_figure_are_left_out():
@@ -176,7 +176,7 @@ def test_several_figures_are_drawn_at_once():
 def test_an_interval_lies_between_0_and_1_and_has_a_width(rows):
     observations, taxa, right = (np.array(column) for column in zip(*rows, strict=True))
     resampling = Resampling(observations, replicates=20)
-    for found in (resampling.share_interval(right), resampling.macro(right, taxa).interval):
+    for found in (resampling.share(right).interval, resampling.macro(right, taxa).interval):
         assert isinstance(found, Interval)
         assert 0 <= found.low < found.high <= 1
 
