@@ -35,7 +35,9 @@ class Browser:
         self.driver = driver
 
     def open(self, path: Path) -> None:
-        """Open a file."""
+        """Open a file; `complaints` and `fetched` tell of it and of what follows."""
+        self.driver.get("about:blank")
+        self.complaints(), self.fetched()
         self.driver.get(path.absolute().as_uri())
 
     def run(self, script: str, *arguments: Any) -> Any:

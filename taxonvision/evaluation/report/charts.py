@@ -22,6 +22,9 @@ from taxonvision.evaluation.reliability import ReliabilityBin
 Figure = Mapping[str, Any]
 PERCENT_AXIS: Figure = {"ticksuffix": "%", "range": [0, 101], "dtick": 20}
 
+_SEEN = 0.005  # a share that is no share of 0 when it is rounded
+_ROOM = 0.35  # of the axis, which a name needs on its left
+
 
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> Figure:
     """How often names of each score are right, and how many there are of each."""
@@ -78,8 +81,8 @@ def coverage_chart(answered: CoverageCurve, at_95: float | None) -> Figure:
         "<extra></extra>",
     }
     traces: list[Figure] = [curve]
-    if at_95:
-        traces.append({**dots([100 * at_95], [95]), **_named(f"{at_95:.0%} at 95%")})
+    if at_95 and at_95 >= _SEEN:
+        traces.append({**dots([100 * at_95], [95]), **_named(f"{at_95:.0%} at 95%", at_95)})
     layout = {
         "xaxis": {**axis("photographs answered, the surest first"), **PERCENT_AXIS},
         "yaxis": {**axis("right among them"), **_from_the_lowest(answered.precisions)},
@@ -107,7 +110,10 @@ def ancestor_chart(
     traces: list[Figure] = [curve]
     if precision is not None and recall is not None:
         traces.append(
-            {**dots([100 * recall], [100 * precision]), **_named(f"the apps: score > {score:g}")}
+            {
+                **dots([100 * recall], [100 * precision]),
+                **_named(f"the apps: score > {score:g}", recall),
+            }
         )
     layout = {
         "xaxis": {**axis("recall: photographs with a right one"), **_from_the_lowest(recalls)},
@@ -133,11 +139,12 @@ def dots(x: list[float], y: list[float]) -> dict[str, Any]:
     }
 
 
-def _named(text: str) -> Figure:
+def _named(text: str, x: float) -> Figure:
+    """A name for the point at a share, on the side where there is room."""
     return {
         "mode": "markers+text",
         "text": [text],
-        "textposition": "bottom left",
+        "textposition": "bottom left" if x > _ROOM else "bottom right",
         "hoverinfo": "skip",
         "marker": {"color": "@ink", "size": 10},
     }

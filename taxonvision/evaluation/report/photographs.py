@@ -15,7 +15,7 @@ from taxonvision.runtime.contract import Contract
 
 _SIDE = 200  # pixels
 _QUALITY = 80
-_NOT_AT_HAND = "is not at hand"
+_NOT_AT_HAND = "not at hand"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def thumbnails(photo_ids: Iterable[str], photographs: Mapping[str, Source]) -> d
     wanted = list(dict.fromkeys(photo_ids))
     at_hand = [photo_id for photo_id in wanted if photo_id in photographs]
     pixels = Contract(_SIDE).read([photographs[photo_id] for photo_id in at_hand])
-    read = dict(zip(at_hand, track(pixels, len(at_hand), "making thumbnails"), strict=True))
+    tracked = track(pixels, len(at_hand), "making thumbnails") if at_hand else ()
+    read = dict(zip(at_hand, tracked, strict=True))
     shown = {}
     for number, photo_id in enumerate(wanted):
         image = read.get(photo_id, PhotographError(_NOT_AT_HAND))

@@ -59,7 +59,7 @@ def tree_chart(nodes: Mapping[int, Node], taxonomy: Taxonomy, names: Names) -> T
         "hoverinfo": "text",
         "maxdepth": 4,
         "leaf": {"opacity": 1},
-        "insidetextorientation": "radial",
+        "insidetextorientation": "auto",
         "marker": {
             "colors": colours,
             "colorscale": [list(stop) for stop in _SCALE],

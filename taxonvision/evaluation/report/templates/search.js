@@ -9,11 +9,17 @@
   const MOST = 12;
   const testedAt = new Map(data.tested.map((taxon, row) => [taxon, row]));
   const classes = new Set(data.classes);
+  const inModel = new Set(); // the classes and all taxa above them
+  for (const taxon of data.classes) {
+    for (let at = taxon; at >= 0 && !inModel.has(at); at = data.parents[at]) inModel.add(at);
+  }
   let index = null;
   let options = [];
   let active = -1;
 
-  const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().trim();
+  const LETTERS = { ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ł: "l", ı: "i" };
+  const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase()
+    .replace(/[ßæœøđłı]/g, (letter) => LETTERS[letter]).trim();
   const number = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   const counted = (count, noun, plural) => `${number(count)} ${count === 1 ? noun : plural}`;
   const percent = (share) => `${(100 * share).toFixed(1)}%`;
@@ -164,16 +170,15 @@
 
   function state(taxon) {
     const row = testedAt.get(taxon);
-    const within = classes.has(taxon) || data.training[taxon] ? "" : "no class of this model";
     if (row === undefined) {
-      const sentence = within ? "This is no class of this model, and none of the test photographs shows it."
-        : "No test photograph shows it: how well it is named is not known.";
-      return [make("p", "", sentence)];
+      return [make("p", "", inModel.has(taxon)
+        ? "No test photograph shows it: how well it is named is not known."
+        : "This is no class of this model, and no test photograph shows it.")];
     }
     const n = data.photographs[row];
     const parts = [make("p", "", make("b", "", percent(data.right[row] / n)),
       ` of ${counted(n, "test photograph", "test photographs")} named right${interval(row)}`), scaleOf(row)];
-    if (within) parts.unshift(make("p", "", "This is no class of this model, which therefore never names it."));
+    if (!inModel.has(taxon)) parts.unshift(make("p", "", "This is no class of this model, which therefore never names it."));
     if (data.atNode[row] !== null) {
       parts.push(make("p", "", `${percent(data.atNode[row])} are right at this rank, whichever taxon within it was named.`));
     }
@@ -182,7 +187,7 @@
 
   function facts(taxon) {
     const lines = [];
-    if (classes.has(taxon) || data.training[taxon]) lines.push(`${counted(data.training[taxon], "training photograph", "training photographs")}.`);
+    if (inModel.has(taxon)) lines.push(`${counted(data.training[taxon], "training photograph", "training photographs")}.`);
     if (data.given[taxon]) {
       const [given, wrong] = data.given[taxon];
       lines.push(`Given this name: ${counted(given, "photograph", "photographs")}, ${wrong ? number(wrong) : "none"} of them wrongly.`);
