@@ -54,7 +54,14 @@ def define(values: flags.FlagValues) -> None:
         "reference was evaluated on, where it still is",
         flag_values=values,
     )
-    define_seed("seed of the bootstrap", values)
+    flags.DEFINE_integer(
+        "replicates",
+        1000,
+        "times that observations are drawn again for the intervals; 0: by formulas alone",
+        lower_bound=0,
+        flag_values=values,
+    )
+    define_seed("seed of the drawing", values)
     flags.DEFINE_bool("overwrite", False, "replace what stands at --out", flag_values=values)
 
 
@@ -80,7 +87,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     with telling_what_is_done():
         compare(
             reference, candidates, out, recipe_of("compare", values, inputs), find,
-            max_drop=max_drop, strict=values.strict, seed=values.seed, overwrite=values.overwrite,
+            max_drop=max_drop, strict=values.strict, replicates=values.replicates, seed=values.seed,
+            overwrite=values.overwrite,
         )  # fmt: skip
     comparison = read_json(out / MANIFEST)
     _show(comparison)
@@ -110,7 +118,7 @@ def _catalog(values: flags.FlagValues, reference: Results) -> Examples | None:
     recorded = reference.manifest["catalog"]
     if values.catalog:
         catalog = open_examples(Path(values.catalog))
-        if catalog.fingerprint != recorded["fingerprint"]:
+        if catalog.fingerprint != recorded.get("fingerprint"):
             say(
                 f"warning: {catalog.folder} is not the catalog that {reference.folder} comes from; "
                 "photographs of the same id are taken for the same"
@@ -122,7 +130,7 @@ def _catalog(values: flags.FlagValues, reference: Results) -> Examples | None:
     except UserError:
         say(f"the catalog {folder} is not there: the report shows no photographs; see --catalog")
         return None
-    if catalog.fingerprint != recorded["fingerprint"]:
+    if catalog.fingerprint != recorded.get("fingerprint"):
         say(f"the catalog {folder} has changed: the report shows no photographs; see --catalog")
         return None
     return catalog

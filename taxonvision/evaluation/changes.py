@@ -12,6 +12,7 @@ from taxonvision.evaluation.breakdowns import TAIL_STARTS
 from taxonvision.evaluation.calibration import BINS, bins_of, expected_calibration_error
 from taxonvision.evaluation.comparison import Difference, RankChange, TailChange
 from taxonvision.evaluation.flips import best_scores
+from taxonvision.evaluation.intervals import Interval
 from taxonvision.evaluation.paired import Changed, Named, differences
 from taxonvision.evaluation.results import KnownTaxa
 from taxonvision.evaluation.scores import Scores
@@ -82,6 +83,8 @@ def change_of_calibration(
 ) -> Difference:
     """Expected calibration errors of the best classes; below 0 the candidate's is smaller.
 
+    The interval is moved by the bootstrap's estimate of its bias, as `Resampling.fraction` does.
+
     Args:
         scores: of the reference and of the candidate, on the same n photographs.
         right: of each bool [n], whether its best class is the truth.
@@ -103,7 +106,12 @@ def change_of_calibration(
         expected_calibration_error(best_scores(each), is_right)
         for each, is_right in zip(scores, right, strict=True)
     )
-    return Difference(before, after, formula=None, bootstrap=resampling.interval(difference))
+    drawn = np.array([difference(weights) for weights in resampling.weights()])
+    if resampling.observations < 2 or not len(drawn):
+        return Difference(before, after, formula=None, bootstrap=None)
+    # Photographs drawn twice raise either error, so that only the spread counts, around the figure.
+    low, high = np.quantile(drawn - drawn.mean(), (0.025, 0.975)) + (after - before)
+    return Difference(before, after, formula=None, bootstrap=Interval(float(low), float(high)))
 
 
 def _at_rank(truth: np.ndarray, taxonomy: Taxonomy, rank: str) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from taxonvision.evaluation.bootstrap import Resampling
+from taxonvision.evaluation.bootstrap import REPLICATES, Resampling
 from taxonvision.evaluation.candidates import candidate_of, gate_of
 from taxonvision.evaluation.comparison import Comparison
 from taxonvision.evaluation.comparison_files import MANIFEST, write_comparison
@@ -34,6 +34,7 @@ def compare(
     *,
     max_drop: float | None = None,
     strict: bool = False,
+    replicates: int = REPLICATES,
     seed: int = 0,
     overwrite: bool = False,
 ) -> None:
@@ -43,7 +44,12 @@ def compare(
     """
     with publish(out, MANIFEST, recipe, overwrite=overwrite) as partial:
         comparison = comparison_of(
-            reference, candidates, max_drop=max_drop, strict=strict, seed=seed
+            reference,
+            candidates,
+            max_drop=max_drop,
+            strict=strict,
+            replicates=replicates,
+            seed=seed,
         )
         write_comparison(partial, comparison, recipe)
         flipped = {flip.photo_id for each in comparison.candidates for flip in each.flips}
@@ -58,6 +64,7 @@ def comparison_of(
     *,
     max_drop: float | None = None,
     strict: bool = False,
+    replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Comparison:
     """Compare candidates with a reference, all on the photographs that all of them have.
@@ -67,6 +74,7 @@ def comparison_of(
         candidates: results of one candidate or more.
         max_drop: the loss of top 1 that the gate lets pass, from 0 to 1; None: there is no gate.
         strict: whether the gate asks for a loss to be ruled out, not only unproven.
+        replicates: of the bootstrap; 0: intervals come from formulas alone.
         seed: of the bootstrap.
 
     Raises:
@@ -84,7 +92,7 @@ def comparison_of(
         side_of(name, results, scores, left_out, taxonomy)
         for name, results, scores, left_out in zip(*columns, strict=True)
     ]
-    resampling = Resampling(ours.scores.observations, seed=seed)
+    resampling = Resampling(ours.scores.observations, replicates, seed)
     rows = track(others, len(others), "comparing", "candidates", closing=False)
     compared = tuple(candidate_of(ours, side, resampling) for side in rows)
     gates = (

@@ -34,7 +34,7 @@ class Difference:
         formula: interval of the difference by a formula that takes photographs for independent
             draws and keeps a width where nothing changes; None where there is no such formula.
         bootstrap: interval of the difference by drawing observations with replacement, both models
-            on the same draws; None with fewer than two observations.
+            on the same draws; None with fewer than two observations or without replicates.
     """
 
     reference: float

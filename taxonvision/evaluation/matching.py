@@ -66,7 +66,8 @@ def _taken(scores: Scores, rows: np.ndarray) -> Scores:
 def _warn_of_other_catalogs(everyone: Sequence[Results]) -> None:
     first, *others = everyone
     for other in others:
-        if other.manifest["catalog"]["fingerprint"] != first.manifest["catalog"]["fingerprint"]:
+        catalogs = (each.manifest["catalog"].get("fingerprint") for each in (first, other))
+        if len(set(catalogs)) > 1:
             say(
                 f"warning: {other.folder} comes from another catalog than {first.folder}; "
                 "photographs of the same id are taken for the same"

@@ -87,10 +87,10 @@ def noisy(share, seed=1):
     return np.where(rng.random(800) < share, rng.choice(TAXA, 800), FULL)
 
 
-def said(named, truth=TRUTH, full=FULL, **options):
+def said(named, truth=TRUTH, full=FULL):
     """What is said of a candidate that names so."""
-    found = comparison_of(results("full", full, truth), [results("small", named, truth)], **options)
-    return found.candidates[0].sentences
+    sides = results("full", full, truth), [results("small", named, truth)]
+    return comparison_of(*sides, replicates=200).candidates[0].sentences
 
 
 def test_rows_by_hand(tmp_path):
@@ -370,6 +370,13 @@ def test_a_drop_is_a_fraction():
 
 
 # The rest
+
+
+def test_without_replicates_intervals_come_from_formulas():
+    full, small = results("full", FULL, TRUTH), results("small", compressed(), TRUTH)
+    (candidate,) = comparison_of(full, [small], replicates=0).candidates
+    assert candidate.everyone.top1.interval == candidate.everyone.top1.formula
+    assert candidate.calibration_error.interval is None
 
 
 def test_the_same_seed_gives_the_same_comparison(tmp_path):
