@@ -13,7 +13,7 @@ from taxonvision.evaluation.changes import (
     changes_by_rank,
     changes_by_training,
 )
-from taxonvision.evaluation.character import is_told_from_chance
+from taxonvision.evaluation.character import agree, is_told_from_chance
 from taxonvision.evaluation.comparison import ALL, SHARED, Candidate, Gate, Paired
 from taxonvision.evaluation.flips import changes_by_taxon, flips
 from taxonvision.evaluation.loss import loss_of
@@ -107,7 +107,7 @@ def _in_words(ours: Side, side: Side, candidate: Candidate) -> tuple[str, ...]:
     ]
     truth, observations = ours.scores.truth, ours.scores.observations
     told = [is_told_from_chance(truth, each.named, observations) for each in (ours, side)]
-    if not any(told) and is_told_from_chance(ours.named, side.named, observations):
+    if not any(told) and agree(ours.named, side.named, observations):
         said.append(sentences.of_wrong_labels(name, reference, candidate.everyone))
     said.append(
         sentences.of_other_taxa(
@@ -115,7 +115,7 @@ def _in_words(ours: Side, side: Side, candidate: Candidate) -> tuple[str, ...]:
             candidate.taxa_lost,
         )
     )  # fmt: skip
-    if not side.model.remarks:
+    if not side.model.remarks and candidate.judged.agreement < 1:
         said.append(sentences.of_the_rare(name, reference, candidate.tail))
     return tuple(sentence for sentence in said if sentence)
 

@@ -70,8 +70,15 @@ def is_told_from_chance(truth: np.ndarray, named: np.ndarray, observations: np.n
     One photograph of each observation counts, int64 [n]: the others are likely named alike.
     """
     ones = np.unique(observations, return_index=True)[1]
-    truth, named = truth[ones], named[ones]
-    return chance(truth, truth).above < _TELLING or chance(truth, named).above > _CLEARLY
+    if chance(truth[ones], truth[ones]).above < _TELLING:
+        return True
+    return agree(truth, named, observations)
+
+
+def agree(first: np.ndarray, second: np.ndarray, observations: np.ndarray) -> bool:
+    """Whether two name alike more often than at random, all int64 [n]; see above."""
+    ones = np.unique(observations, return_index=True)[1]
+    return chance(first[ones], second[ones]).above > _CLEARLY
 
 
 def most_frequent(named: np.ndarray) -> tuple[int, float]:
@@ -116,10 +123,10 @@ def remarks(
     """
     right = truth == named
     if right.all():
-        bounds = share(len(truth), len(truth))
+        least = math.floor(1000 * share(len(truth), len(truth)).low) / 1000
         return (
             f"{name} is perfect here: it names all {several(len(truth), 'photograph')} right; of "
-            f"others like them at least {bounds.low:.1%} would be, with 97.5% confidence",
+            f"others like them at least {least:.1%} would be, with 97.5% confidence",
         )
     taxon, often = most_frequent(named)
     true = float((truth == taxon).mean())

@@ -86,13 +86,13 @@ def comparison_of(
     everyone = [reference, *candidates]
     matched = match(everyone)
     taxonomy = _united([results.taxonomy for results in everyone])
-    names = model_names([results.folder for results in everyone])
+    names = _model_names([results.folder for results in everyone])
     columns = (names, everyone, matched.scores, matched.left_out)
+    resampling = Resampling(matched.scores[0].observations, replicates, seed)
     ours, *others = [
-        side_of(name, results, scores, left_out, taxonomy)
+        side_of(name, results, scores, left_out, taxonomy, resampling)
         for name, results, scores, left_out in zip(*columns, strict=True)
     ]
-    resampling = Resampling(ours.scores.observations, replicates, seed)
     rows = track(others, len(others), "comparing", "candidates", closing=False)
     compared = tuple(candidate_of(ours, side, resampling) for side in rows)
     gates = (
@@ -115,7 +115,7 @@ def comparison_of(
     )
 
 
-def model_names(folders: Sequence[Path]) -> list[str]:
+def _model_names(folders: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that tell the folders apart."""
     parts = [folder.absolute().parts for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):

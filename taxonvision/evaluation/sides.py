@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.evaluation.accuracy import best_classes
+from taxonvision.evaluation.bootstrap import Resampling
 from taxonvision.evaluation.calibration import expected_calibration_error
 from taxonvision.evaluation.character import remarks
 from taxonvision.evaluation.comparison import Model
@@ -36,7 +37,14 @@ class Side:
     named: np.ndarray
 
 
-def side_of(name: str, results: Results, scores: Scores, left_out: int, taxonomy: Taxonomy) -> Side:
+def side_of(
+    name: str,
+    results: Results,
+    scores: Scores,
+    left_out: int,
+    taxonomy: Taxonomy,
+    resampling: Resampling,
+) -> Side:
     """The side of a model.
 
     Args:
@@ -45,6 +53,7 @@ def side_of(name: str, results: Results, scores: Scores, left_out: int, taxonomy
         scores: those of the photographs that all have.
         left_out: how many others it has.
         taxonomy: the trees of all models together.
+        resampling: of the photographs that all have.
     """
     named = best_classes(scores)
     right = named == scores.truth
@@ -61,7 +70,7 @@ def side_of(name: str, results: Results, scores: Scores, left_out: int, taxonomy
         median_latency_ms=_positive(manifest["median_latency_ms"]),
         threads=int(manifest["threads"]),
         top1=float(right.mean()),
-        top1_interval=share(int(right.sum()), len(right)),
+        top1_interval=resampling.share(right).interval or share(int(right.sum()), len(right)),
         calibration_error=expected_calibration_error(best_scores(scores), right),
         left_out=left_out,
         remarks=remarks(name, scores.truth, named, scores.observations, called),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonvision.evaluation.character import (
+    agree,
     chance,
     is_told_from_chance,
     most_frequent,
@@ -89,6 +90,13 @@ def test_photographs_of_one_observation_count_once():
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_photographs_condemn_nobody(n):
     assert said(np.full(n, 9), np.arange(1, n + 1)) == ()
+
+
+def test_two_agree_or_not():
+    rows = np.arange(400)
+    assert agree(GOOD, TRUTH, rows)
+    assert not agree(RNG.permutation(GOOD), GOOD, rows)
+    assert not agree(np.full(400, 3), np.full(400, 3), rows)  # as any way of dealing them would
 
 
 def test_all_of_one_taxon_and_all_wrong():

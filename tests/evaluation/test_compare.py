@@ -201,6 +201,8 @@ def test_shuffled_labels_are_the_photographs_fault():
         "the labels of the photographs, not the models, may be wrong" in s for s in sentences
     )
     alone = said(RNG.permutation(FULL))
+    broken = said(np.full(800, 11), full=np.full(800, 11))
+    assert not any("labels of the photographs" in sentence for sentence in broken)
     assert not any("labels of the photographs" in sentence for sentence in alone)
 
 
