@@ -133,16 +133,18 @@ def choose(results: Results, precision: float, fewest: int) -> Choice:
     """
     roll_up = RollUp(results.taxonomy, results.known.taxon_ids.tolist())
     claims = claims_of(results, roll_up)
+    usual = results.thresholds.shown
     taxa = [roll_up.taxonomy[taxon_id] for taxon_id in roll_up.node_ids.tolist()]
     ranks: dict[str, int] = {}
     rank_of = np.array([ranks.setdefault(taxon.rank, len(ranks)) for taxon in taxa], np.int64)
     of_rank, rank_origins = _with_fallback(
         Claims(rank_of[claims.nodes], claims.scores, claims.right),
-        np.full(len(ranks), results.thresholds.shown),
+        np.full(len(ranks), usual),
         precision,
         fewest,
+        usual,
     )
-    thresholds, is_own = _with_fallback(claims, of_rank[rank_of], precision, fewest)
+    thresholds, is_own = _with_fallback(claims, of_rank[rank_of], precision, fewest, usual)
     tallies = _tallies(claims, thresholds)
     origins = np.where(is_own, OF_TAXON, np.where(rank_origins[rank_of], OF_RANK, DEFAULT))
     chosen = [
@@ -171,11 +173,15 @@ def claims_of(results: Results, roll_up: RollUp) -> Claims:
     )
 
 
-def lowest_thresholds(claims: Claims, count: int, precision: float) -> np.ndarray:
+def lowest_thresholds(
+    claims: Claims, count: int, precision: float, usual: float = NEVER
+) -> np.ndarray:
     """The lowest threshold of each of `count` groups that reaches the precision, float64 [count].
 
     It lies just below the lowest score that is named, and not deeper, where no photograph tells
-    what would be named. Claims of one score are named together. `NEVER` where none reaches it.
+    what would be named. Where all claims of a group are named, nothing speaks for more than the
+    `usual` threshold: without it a kingdom whose score is always 1 would ask for all of the 1.
+    Claims of one score are named together. `NEVER` where none reaches the precision.
     """
     order = np.lexsort((-claims.scores, claims.nodes))
     groups, scores, right = claims.nodes[order], claims.scores[order], claims.right[order]
@@ -188,6 +194,9 @@ def lowest_thresholds(claims: Claims, count: int, precision: float) -> np.ndarra
     thresholds = np.full(count, NEVER)
     below = np.maximum(np.round((scores[ends] - 0.5) / _STEPS, 7), 0)
     np.minimum.at(thresholds, groups[ends[good]], below[good])
+    is_lowest = np.append(groups[1:] != groups[:-1], True)[ends]
+    all_named = groups[ends[good & is_lowest]]
+    thresholds[all_named] = np.minimum(thresholds[all_named], usual)
     return thresholds
 
 
@@ -199,11 +208,11 @@ def _judged(branches: Branches, truth: np.ndarray, paths: Paths) -> Claims:
 
 
 def _with_fallback(
-    claims: Claims, fallback: np.ndarray, precision: float, fewest: int
+    claims: Claims, fallback: np.ndarray, precision: float, fewest: int, usual: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The thresholds of groups, float64 [g], and which are their own and no fallback, bool [g]."""
     is_own = np.bincount(claims.nodes, minlength=len(fallback)) >= fewest
-    own = lowest_thresholds(claims, len(fallback), precision)
+    own = lowest_thresholds(claims, len(fallback), precision, usual)
     return np.where(is_own, own, fallback), is_own
 
 
