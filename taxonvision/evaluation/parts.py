@@ -14,12 +14,13 @@ from taxonvision.evaluation.scores import Keeper, Labelled, joined
 from taxonvision.photograph import PhotographError, Source
 from taxonvision.progress import say, track
 from taxonvision.runtime.recognizer import Recognizer
-from taxonvision.runtime.scoring import score_photographs
+from taxonvision.runtime.scoring import BATCH, score_photographs
 from taxonvision.storage import replacing_file
 from taxonvision.text import several
 
-PART = 1000
-"""Photographs a part. What is kept of one has an upper bound, so a part has one too."""
+PART = 32 * BATCH
+"""Photographs a part: whole batches, so that who goes on scores the same batches. What is kept of
+one has an upper bound, so a part has one too."""
 
 Fault = Callable[[Source, PhotographError], None]
 """Is told which photograph cannot be read and why; what it does not refuse is left out."""

@@ -11,7 +11,9 @@ from taxonvision.evaluation.parts import write_scored
 from taxonvision.evaluation.score_files import read_scores, write_scores
 from taxonvision.evaluation.scores import Labelled, keep
 from taxonvision.runtime.bundle import open_bundle
-from taxonvision.runtime.scoring import score_photographs
+from taxonvision.runtime.scoring import BATCH, score_photographs
+
+WHOLE_PART = module.PART
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +88,11 @@ def test_what_is_there_is_not_scored_again(recognizer, sources, tmp_path, capsys
     assert path.read_bytes() == whole.read_bytes()
     monkeypatch.setattr(module, "score_photographs", None)
     scored(recognizer, sources, path)  # it is there
+
+
+def test_parts_are_whole_batches():
+    """Else who goes on would score other photographs together, which changes the last digits."""
+    assert WHOLE_PART % BATCH == 0
 
 
 def test_all_parts_may_be_there(recognizer, sources, tmp_path, monkeypatch):
