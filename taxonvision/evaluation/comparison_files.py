@@ -16,6 +16,14 @@ from taxonvision.taxonomy.tree import Taxonomy
 MANIFEST = "comparison.json"
 SCHEMA_VERSION = 2
 MODELS, FLIPS, TAXA = "comparison.csv", "flips.csv", "taxa.csv"
+_MODEL_COLUMNS = (
+    "name", "bytes", "top1", "difference", "agreement", "lost", "won", "median_latency_ms",
+    "threads", "difference_interval.low", "difference_interval.high", "p", "larger_than_chance",
+    "macro_top1.difference", "macro_top1.interval.low", "macro_top1.interval.high",
+    "calibration_error", "size_ratio", "latency_ratio", "shared.photographs", "shared.top1",
+    "shared.difference", "shared.difference_interval.low", "shared.difference_interval.high",
+    "shared.lost", "shared.won", "shared.p", "gate.passed",
+)  # fmt: skip
 _FLIP_COLUMNS = (
     "photo_id", "candidate", "kind", "truth_id", "truth_name", "reference_id", "reference_name",
     "reference_score", "candidate_id", "candidate_name", "candidate_score",
@@ -30,6 +38,7 @@ def write_comparison(folder: Path, comparison: Comparison, recipe: Recipe) -> No
     """Write `comparison.json`, `comparison.csv`, `flips.csv` and `taxa.csv` into a folder.
 
     Shares, differences and bounds are fractions of 1; what is not known is null, or empty.
+    `comparison.csv` has the figures of `comparison.json` that fit a spreadsheet.
     """
     rows = [_reference_row(comparison.reference)]
     rows += [_candidate_row(comparison, candidate) for candidate in comparison.candidates]
@@ -47,9 +56,9 @@ def write_comparison(folder: Path, comparison: Comparison, recipe: Recipe) -> No
             "models": rows,
         },
     )
-    flat = [dict(_flat(row)) for row in rows]
-    columns = list(dict.fromkeys(column for row in flat for column in row))
-    write_csv(folder / MODELS, columns, ([row.get(c) for c in columns] for row in flat))
+    header = [column.replace(".", "_") for column in _MODEL_COLUMNS]
+    cells = ([_cell(row, column) for column in _MODEL_COLUMNS] for row in rows)
+    write_csv(folder / MODELS, header, cells)
     write_csv(folder / FLIPS, _FLIP_COLUMNS, _flip_rows(comparison))
     write_csv(folder / TAXA, _TAXON_COLUMNS, _taxon_rows(comparison))
 
@@ -134,15 +143,12 @@ def _interval(interval: Interval | None) -> dict[str, float] | None:
     return None if interval is None else asdict(interval)
 
 
-def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The figures of a row, those within others by both names; what is a list is left out."""
-    for key, value in row.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}_")
-        elif isinstance(value, list):
-            continue
-        else:
-            yield prefix + key, value
+def _cell(row: Mapping[str, Any], column: str) -> Any:
+    """The figure that a column of `comparison.csv` names; None where the model has none."""
+    value: Any = row
+    for key in column.split("."):
+        value = value.get(key) if value is not None else None
+    return value
 
 
 def _flip_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:

@@ -118,7 +118,7 @@ def test_rows_by_hand(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == ["full", "int8"]
     assert rows[0]["shared_difference"] == ""
-    assert float(rows[1]["ranks_species_candidate"]) == 0.5
+    assert float(rows[1]["shared_top1"]) == 0.5
     with (out / "flips.csv").open() as file:
         flips = {row["photo_id"]: row for row in csv.DictReader(file)}
     assert {key: row["kind"] for key, row in flips.items()} == {"p1": "lost", "p2": "won"}
