@@ -91,9 +91,8 @@ def _warn_of_what_is_left_out(
 
 
 def _nothing_shared(everyone: Sequence[Results], rows: Sequence[dict[str, int]]) -> str:
-    alone = next(
-        (r for r, row in zip(everyone, rows, strict=True) if not row.keys() & rows[0]), None
-    )
+    others = zip(everyone[1:], rows[1:], strict=True)
+    alone = next((results for results, row in others if not row.keys() & rows[0]), None)
     whose = _listed([alone, everyone[0]] if alone else everyone)
     return (
         f"{whose} are not results on the same photographs: they share no photo id; evaluate all on "
