@@ -43,6 +43,7 @@ COMMANDS = {
     "compare": "compare models on the same photographs: size, accuracy, agreement, latency",
     "thresholds": "choose for each taxon the score above which a model may name it",
     "predict": "name the organisms on photographs",
+    "camera": "serve a bundle as a camera in the browser, or write it as a web site",
 }
 _WRONG_WITH_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 EXIT_DONE, EXIT_USER_ERROR, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 2, 3, 130
@@ -60,6 +61,7 @@ _EXTRA_OF_PACKAGE = {
     "keras_hub": "hub",
     "apache_beam": "beam",
     "mediapipe": "mediapipe",
+    "cryptography": "https",
 }
 
 
