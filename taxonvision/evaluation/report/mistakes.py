@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxonvision.evaluation.false_names import FalseNames
 from taxonvision.evaluation.report.tally import Mistakes, Node
+from taxonvision.evaluation.results import Results
 from taxonvision.evaluation.scores import Scores
+
+_LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A photograph given a wrong name with this score."""
+    """A photograph given a wrong name with this score; the truth of a scene is `NO_TAXON`."""
 
     photo_id: str
     truth: int
@@ -81,6 +85,22 @@ def surest_mistakes(scores: Scores, named: Named, shown: Sequence[str], most: in
     wrong = _surest(named, named.taxon_ids != scores.truth)
     fresh = (i for i in wrong.tolist() if scores.photo_ids[i] not in skipped)
     return [_mistake(scores, named, i) for i, _ in zip(fresh, range(most), strict=False)]
+
+
+def named_scenes(results: Results, most: int) -> list[Mistake]:
+    """The scenes without an organism that an app would give a name to, the surest first.
+
+    Only the surest `_LOOKED_AT` are looked at: there are no photographs to show of the others.
+    """
+    if results.scenes is None:
+        return []
+    named = Named.by(results.scenes)
+    surest = np.argsort(-named.scores, kind="stable")[:_LOOKED_AT]
+    classes = results.known.taxon_ids.tolist()
+    looked_at = results.scenes.take(surest)
+    said = FalseNames.of(looked_at, results.taxonomy, classes, results.thresholds)
+    wrong = surest[said.named][:most]
+    return [_mistake(results.scenes, named, i) for i in wrong.tolist()]
 
 
 class _Examples:

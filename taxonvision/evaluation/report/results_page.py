@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from taxonvision.evaluation.breakdowns import UNKNOWN_REGION
 from taxonvision.evaluation.by_group import GroupAccuracy
 from taxonvision.evaluation.by_taxon import TaxonAccuracy
 from taxonvision.evaluation.calibration import BINS
-from taxonvision.evaluation.common_ancestor import AncestorCurve
-from taxonvision.evaluation.coverage import CoverageCurve
 from taxonvision.evaluation.metrics import Evaluation
 from taxonvision.evaluation.report.charts import (
     Figure,
@@ -21,18 +17,20 @@ from taxonvision.evaluation.report.charts import (
     coverage_chart,
     reliability_chart,
 )
+from taxonvision.evaluation.report.curve_tables import ancestor_rows, coverage_rows
 from taxonvision.evaluation.report.headline import bounds_of, headlines
 from taxonvision.evaluation.report.mistakes import (
     Confusion,
     Mistake,
     Named,
     confusions,
+    named_scenes,
     surest_mistakes,
 )
 from taxonvision.evaluation.report.page import percent, render
 from taxonvision.evaluation.report.photographs import Thumbnail, thumbnails
 from taxonvision.evaluation.report.tail_chart import tail_chart
-from taxonvision.evaluation.report.tally import mistakes_of, nodes_of
+from taxonvision.evaluation.report.tally import Mistakes, Node, mistakes_of, nodes_of
 from taxonvision.evaluation.report.taxon_data import Picture, searched_languages, taxon_data
 from taxonvision.evaluation.report.tree_chart import tree_chart
 from taxonvision.evaluation.results import Results
@@ -43,9 +41,9 @@ from taxonvision.taxonomy.ranks import MAIN_RANKS
 
 _MOST_CONFUSIONS = 18
 _MOST_SURE = 12
+_MOST_SCENES = 6
 _MOST_EXTREMES = 15
 _MOST_ROWS = 1000
-_ANCESTOR_SCORES = (0.3, 0.5, 0.6, 0.7, 0.78, 0.85, 0.9, 0.95, 0.98)
 _FEWEST_GROUPS, _MOST_GROUPS = 3, 60
 
 
@@ -55,12 +53,18 @@ class _Shown:
 
     confusions: Sequence[Confusion]
     sure: Sequence[Mistake]
+    scenes: Sequence[Mistake]
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """Those on photographs of organisms."""
+        return [*(each.mistake for each in self.confusions), *self.sure]
 
     @property
     def photo_ids(self) -> list[str]:
-        pairs = [[each.mistake.photo_id, each.example] for each in self.confusions]
-        ids = [photo_id for pair in pairs for photo_id in pair]
-        return [i for i in (*ids, *(each.photo_id for each in self.sure)) if i is not None]
+        """All photographs that are shown."""
+        examples = [each.example for each in self.confusions if each.example is not None]
+        return [*examples, *(each.photo_id for each in (*self.mistakes, *self.scenes))]
 
 
 def write_results_report(
@@ -84,17 +88,11 @@ def write_results_report(
         nodes = nodes_of(evaluation)
         named = Named.by(results.scores)
         mistakes = mistakes_of(results.scores.truth, named.taxon_ids)
-        pairs = confusions(results.scores, named, mistakes, nodes, _MOST_CONFUSIONS)
-        of_pairs = [each.mistake.photo_id for each in pairs]
-        shown = _Shown(pairs, surest_mistakes(results.scores, named, of_pairs, _MOST_SURE))
-        pictures = thumbnails(shown.photo_ids, photographs)
+        shown = _shown(results, named, mistakes, nodes)
+        pictures = thumbnails(shown.photo_ids, {**photographs, **_scenes(results, shown.scenes)})
         label = Labels(results.taxonomy, results.names)
         tree = tree_chart(nodes, results.taxonomy, results.names)
-        tested = sorted(
-            (taxon for taxon in evaluation.by_taxon if taxon.photographs),
-            key=lambda taxon: (taxon.top1, -taxon.photographs, taxon.name),
-        )
-        captioned = _captioned(shown, pictures, label)
+        tested = _worst_first(evaluation.by_taxon)
         render(
             path,
             "results.html",
@@ -107,22 +105,39 @@ def write_results_report(
             bounds_of=lambda *keys: bounds_of(evaluation.figures, *keys),
             charts=_charts(evaluation, tree.figure),
             folded_below=tree.folded_below,
+            coverage_rows=coverage_rows(evaluation.coverage),
+            ancestor_rows=ancestor_rows(evaluation.ancestors),
             groups=_groups(evaluation.groups),
             label=label,
             shown=shown,
             thumbnails=pictures,
             tested=tested,
             best=_best(tested),
-            coverage_points=_coverage_points(evaluation.coverage),
-            ancestor_points=_ancestor_points(evaluation.ancestors),
-            bins=BINS,
-            unknown_region=UNKNOWN_REGION,
             most_extremes=_MOST_EXTREMES,
             most_rows=_MOST_ROWS,
+            bins=BINS,
+            unknown_region=UNKNOWN_REGION,
             languages=list(searched_languages(results.names)),
-            taxa=taxon_data(results, nodes, mistakes, captioned),
+            taxa=taxon_data(results, nodes, mistakes, _captioned(shown, pictures, label)),
             plotly=_plotly(),
         )
+
+
+def _shown(results: Results, named: Named, mistakes: Mistakes, nodes: Mapping[int, Node]) -> _Shown:
+    pairs = confusions(results.scores, named, mistakes, nodes, _MOST_CONFUSIONS)
+    of_pairs = [each.mistake.photo_id for each in pairs]
+    sure = surest_mistakes(results.scores, named, of_pairs, _MOST_SURE)
+    scenes = named_scenes(results, _MOST_SCENES)
+    # A scene and a photograph of the catalog may have the same id.
+    return _Shown(pairs, sure, [replace(s, photo_id=f"scene {s.photo_id}") for s in scenes])
+
+
+def _scenes(results: Results, shown: Sequence[Mistake]) -> dict[str, Source]:
+    """Where the scenes are that are shown."""
+    if not shown:
+        return {}
+    folder = Path(results.manifest["scenes"]["folder"])
+    return {each.photo_id: folder / each.photo_id.removeprefix("scene ") for each in shown}
 
 
 def _charts(evaluation: Evaluation, tree: Figure) -> dict[str, Figure]:
@@ -147,44 +162,24 @@ def _groups(groups: Sequence[GroupAccuracy]) -> list[GroupAccuracy]:
     return sorted(chosen, key=lambda group: (-group.photographs, group.name))
 
 
+def _worst_first(by_taxon: Sequence[TaxonAccuracy]) -> list[TaxonAccuracy]:
+    """The taxa with photographs; of equally bad ones those with more photographs first."""
+    tested = (taxon for taxon in by_taxon if taxon.photographs)
+    return sorted(tested, key=lambda taxon: (taxon.top1, -taxon.photographs, taxon.name))
+
+
 def _best(tested: Sequence[TaxonAccuracy]) -> list[TaxonAccuracy]:
-    """The taxa named best, of equal ones those with more photographs first."""
+    """The taxa named best; of equally good ones those with more photographs first."""
     ordered = sorted(tested, key=lambda t: (-(t.top1 or 0), -t.photographs, t.name))
     return ordered[:_MOST_EXTREMES]
 
 
-def _coverage_points(curve: CoverageCurve) -> list[dict[str, float]]:
-    """The curve at every tenth of the photographs."""
-    at = np.unique([np.abs(curve.coverages - tenth / 10).argmin() for tenth in range(1, 11)])
-    columns = (curve.coverages[at], curve.precisions[at], curve.scores[at])
-    return [
-        {"coverage": c, "precision": p, "score": s}
-        for c, p, s in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-
-
-def _ancestor_points(curve: AncestorCurve) -> list[dict[str, float | None]]:
-    """The curve at some scores, that of the apps among them."""
-    at = np.unique([np.abs(curve.scores - score).argmin() for score in _ANCESTOR_SCORES])
-    return [
-        {
-            "score": float(curve.scores[i]),
-            "precision": None if np.isnan(curve.precisions[i]) else float(curve.precisions[i]),
-            "recall": float(curve.recalls[i]),
-        }
-        for i in at.tolist()
-    ]
-
-
 def _captioned(shown: _Shown, pictures: Mapping[str, Thumbnail], label: Labels) -> list[Picture]:
     """The photographs under the taxa they show, for the search."""
-    mistakes = {
-        each.photo_id: each for each in (*(c.mistake for c in shown.confusions), *shown.sure)
-    }
     captions = {
-        (each.truth, photo_id): f"taken for {label(each.given).scientific}, "
+        (each.truth, each.photo_id): f"taken for {label(each.given).scientific}, "
         f"score {percent(each.score)}"
-        for photo_id, each in mistakes.items()
+        for each in shown.mistakes
     }
     for each in shown.confusions:
         if each.example is not None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,20 @@ def test_missing_and_damaged_photographs_have_the_reason_in_their_place(small):
     assert "This photograph cannot be shown: not an image of a known format." in page
     assert "This photograph cannot be shown: not at hand." in page_of(results, {})
     assert "background-image: url" not in page
+
+
+def test_scenes_that_get_a_name_are_shown(small):
+    results, photographs = small
+    tree, classes = small_tree()
+    scores = np.full((2, 5), 0.01)
+    scores[0, 0], scores[1] = 0.96, 0.2
+    scenes = results_of(results.folder, tree, classes, scores, [0, 0])
+    manifest = {**results.manifest, "scenes": {"folder": str(results.folder / "scenes")}}
+    results = replace(results, scenes=scenes.scores, manifest=manifest)
+    assert "a scene, most like Pieris rapae, not shown: no such file" in page_of(results, {})
+    (results.folder / "scenes").mkdir()
+    photographs["photo1"].rename(results.folder / "scenes" / "photo0")
+    assert 'aria-label="a scene, most like Pieris rapae"' in page_of(results, {})
 
 
 def test_links_within_the_page_lead_somewhere(small):
