@@ -92,7 +92,7 @@ class SiteServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without asking the network for this machine's full name, which can take long."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_port = int(self.server_address[1])
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Answer a connection in its own thread, where a slow handshake keeps nobody waiting."""
@@ -208,10 +208,12 @@ def addresses_here() -> list[str]:
     anything (192.0.2.1 is an address for documentation, RFC 5737).
     """
     found: list[str] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        with contextlib.suppress(OSError):  # no way out
-            probe.connect(("192.0.2.1", 9))
-            found.append(probe.getsockname()[0])
+    with (
+        contextlib.suppress(OSError),  # no way out
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+    ):
+        probe.connect(("192.0.2.1", 9))
+        found.append(probe.getsockname()[0])
     with contextlib.suppress(OSError):  # a name that leads nowhere
         found += socket.gethostbyname_ex(socket.gethostname())[2]
     return [address for address in dict.fromkeys(found) if not address.startswith("127.")]
