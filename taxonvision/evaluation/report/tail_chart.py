@@ -88,8 +88,8 @@ def _middle(each: TailAccuracy, numbers: Sequence[float]) -> float:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Numbers that an axis of logarithms shows: 1, 2, 5, 10 ..., or decades where it is long."""
-    steps = (1, 2, 5) if high / low < 1000 else (1,)
+    """Round numbers for an axis of logarithms, the fewer the longer it is."""
+    steps = range(1, 10) if high / low < 10 else (1, 2, 5) if high / low < 1000 else (1,)
     decades = range(math.floor(math.log10(max(low, 1))), math.ceil(math.log10(high * 1.5)) + 1)
     ticks = [float(step * 10**decade) for decade in decades for step in steps]
     there = [tick for tick in ticks if low / 1.5 <= tick <= high * 1.5]

@@ -21,7 +21,7 @@ _SCALE = ((0.0, "@none"), (0.5, "@few"), (0.75, "@half"), (0.9, "@most"), (1.0, 
 
 _LAYOUT = {
     "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-    "uniformtext": {"minsize": 9, "mode": "hide"},  # names that would be smaller are left out
+    "uniformtext": {"minsize": 10, "mode": "hide"},  # names that would be smaller are left out
 }
 
 
