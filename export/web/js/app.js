@@ -1,0 +1,224 @@
+// The camera as a whole: which mode it is in, and what follows from what a person does.
+//
+// loading -> live <-> frozen        the camera, and one of its pictures standing still
+//         -> error <-> photograph   without a camera; a photograph can be looked at from anywhere
+
+import { decide, suggestions } from "./answer.js";
+import { cameraComplaint, photographComplaint } from "./complaints.js";
+import { byId } from "./elements.js";
+import { FrameLoop } from "./loop.js";
+import { listCameras } from "./menu.js";
+import { Announcer, notice } from "./notices.js";
+import { photographOf, pixelsOf } from "./preprocess.js";
+import { RollUp } from "./rollup.js";
+import { keep } from "./settings.js";
+import { Sheet } from "./sheet.js";
+import { dotsOf, NOT_SURE, shownOf, verdictOf } from "./shown.js";
+import { Smoother } from "./smoothing.js";
+import { Steady } from "./steady.js";
+import { Still } from "./still.js";
+import { Viewfinder } from "./viewfinder.js";
+
+const GUESSES = 10;
+const HALF_LIFE = 4; // frames: an eighth of a second at thirty a second
+
+export class App {
+  #bundle;
+  #recognizer;
+  #rollUp;
+  #dots;
+  #language = "";
+  #names = new Map();
+
+  #mode = "loading";
+  #complaint = null; // why there is no camera
+  #verdict = NOT_SURE; // what is shown
+  #answer = null; // of the picture that stands still
+
+  #viewfinder = new Viewfinder(byId("video"));
+  #still = new Still(byId("still"));
+  #plate;
+  #sheet = new Sheet();
+  #announcer = new Announcer();
+  #smoother = new Smoother({ halfLife: HALF_LIFE });
+  #steady = new Steady(NOT_SURE);
+  #loop = new FrameLoop(byId("video"), () => this.#lookAtFrame());
+  #turn = Promise.resolve(); // the recogniser takes one picture at a time
+
+  /**
+   * @param {import("./bundle.js").Bundle} bundle
+   * @param {import("./recognizer.js").Recognizer} recognizer
+   * @param {import("./plate.js").Plate} plate
+   */
+  constructor(bundle, recognizer, plate) {
+    this.#bundle = bundle;
+    this.#recognizer = recognizer;
+    this.#rollUp = new RollUp(bundle.taxonomy);
+    this.#dots = dotsOf(bundle.taxonomy);
+    this.#plate = plate;
+    this.#plate.setDots(this.#dots);
+  }
+
+  /** live, frozen, photograph, error or loading */
+  get mode() {
+    return this.#mode;
+  }
+
+  get sheetOpen() {
+    return this.#sheet.open;
+  }
+
+  /** @param {string} language of the common names; "" for scientific names alone */
+  async speak(language) {
+    this.#names = await this.#bundle.names(language);
+    this.#language = language;
+    if (this.#mode !== "loading" && this.#mode !== "error") this.#show(this.#verdict);
+    if (this.#answer) this.#fillSheet();
+  }
+
+  /** @param {string} language chosen by the person */
+  chooseLanguage(language) {
+    keep("language", language);
+    return this.speak(language);
+  }
+
+  /**
+   * Open a camera and look through it.
+   *
+   * @param {(viewfinder: Viewfinder) => Promise<void>} [opening]
+   */
+  async openCamera(opening = (viewfinder) => viewfinder.open()) {
+    try {
+      await opening(this.#viewfinder);
+      this.#complaint = null;
+      this.lookAround();
+      const cameras = await this.#viewfinder.cameras();
+      listCameras(cameras, this.#viewfinder.device);
+      byId("switch").disabled = cameras.length < 2;
+    } catch (error) {
+      this.#complaint = cameraComplaint(error);
+      if (this.#mode !== "photograph") this.lookAround();
+    }
+    byId("torch").disabled = !this.#viewfinder.hasTorch;
+    byId("torch").setAttribute("aria-pressed", "false");
+  }
+
+  switchCamera() {
+    return this.openCamera((viewfinder) => viewfinder.next());
+  }
+
+  /** @param {string} deviceId */
+  chooseCamera(deviceId) {
+    return this.openCamera((viewfinder) => viewfinder.open({ deviceId: { exact: deviceId } }));
+  }
+
+  /** @param {boolean} on */
+  light(on) {
+    return this.#viewfinder.light(on);
+  }
+
+  /** Back to the live picture, or to what is said where there is none. */
+  lookAround() {
+    this.#answer = null;
+    this.#sheet.hide();
+    this.#still.hide();
+    if (this.#complaint) {
+      this.#enter("error");
+      this.#plate.complain(this.#complaint, true);
+      return;
+    }
+    this.#smoother.reset();
+    this.#steady.reset(NOT_SURE);
+    this.#enter("live");
+    this.#show(NOT_SURE);
+    this.#loop.start();
+  }
+
+  /** Keep the picture of this moment and say all that is known of it. */
+  async freeze() {
+    if (this.#mode !== "live" || !byId("video").videoWidth) return;
+    this.#still.draw(byId("video"), byId("video").classList.contains("mirrored"));
+    await this.#study("frozen", this.#still.picture);
+  }
+
+  /** @param {Blob} blob a photograph chosen, dropped or pasted */
+  async lookAtPhotograph(blob) {
+    try {
+      const photograph = await photographOf(blob);
+      this.#still.draw(photograph, false);
+      await this.#study("photograph", photograph);
+      photograph.close();
+    } catch (error) {
+      notice(photographComplaint(error, blob));
+      if (this.#mode === "photograph" && !this.#answer) this.lookAround();
+    }
+  }
+
+  /** Pause while nobody sees the page; a camera that a phone took away is opened again. */
+  onVisibility(hidden) {
+    if (hidden) this.#loop.stop();
+    else if (this.#mode === "live" && !this.#viewfinder.running) this.openCamera();
+    else if (this.#mode === "live") this.#loop.start();
+  }
+
+  toggleMenu() {
+    if (this.#mode === "frozen" || this.#mode === "photograph") byId("menu").scrollIntoView();
+    else if (this.#sheet.open) this.#sheet.hide();
+    else this.#sheet.show(false);
+  }
+
+  async #study(mode, picture) {
+    this.#loop.stop();
+    this.#answer = null;
+    this.#enter(mode);
+    const probabilities = await this.#probabilitiesOf(picture);
+    if (this.#mode !== mode) return; // closed in the meantime
+    const decision = decide(this.#bundle, this.#rollUp, probabilities);
+    const verdict = verdictOf(this.#bundle, decision);
+    this.#answer = {
+      decision,
+      verdict,
+      guesses: suggestions(this.#bundle, probabilities, GUESSES),
+    };
+    this.#fillSheet();
+    this.#sheet.show(true);
+    this.#show(verdict);
+    byId("name").focus({ preventScroll: true });
+  }
+
+  async #lookAtFrame() {
+    const probabilities = await this.#probabilitiesOf(byId("video"));
+    if (this.#mode !== "live") return;
+    const smoothed = this.#smoother.add(probabilities);
+    const decision = decide(this.#bundle, this.#rollUp, smoothed);
+    const verdict = this.#steady.add(verdictOf(this.#bundle, decision));
+    if (verdict !== this.#verdict) this.#show(verdict);
+  }
+
+  #probabilitiesOf(picture) {
+    const { size, cropRatio } = this.#bundle;
+    const scored = this.#turn.then(() => this.#recognizer.score(pixelsOf(picture, size, cropRatio)));
+    this.#turn = scored.catch(() => {}); // whoever asked hears of it
+    return scored;
+  }
+
+  #enter(mode) {
+    this.#mode = mode;
+    document.documentElement.dataset.mode = mode;
+    if (mode !== "error") delete document.documentElement.dataset.error;
+    const shutter = byId("shutter");
+    shutter.disabled = mode === "error";
+    shutter.setAttribute("aria-label", mode === "live" ? "Freeze" : "Back to the camera");
+  }
+
+  #show(verdict) {
+    this.#verdict = verdict;
+    const shown = shownOf(verdict, this.#bundle.taxonomy, this.#dots, this.#names);
+    this.#plate.show(shown, this.#language);
+    this.#announcer.say(shown.spoken);
+  }
+
+  #fillSheet() {
+    this.#sheet.fill(this.#answer, this.#bundle.taxonomy, this.#names, this.#language);
+  }
+}
