@@ -67,6 +67,11 @@ class Scenes:
     folder: Path
     paths: Sequence[Path]
 
+    @property
+    def by_id(self) -> dict[str, Source]:
+        """The photographs by their paths from the folder, which are their ids."""
+        return {path.relative_to(self.folder).as_posix(): path for path in self.paths}
+
 
 def evaluate(
     recognizer: Recognizer,
@@ -124,6 +129,8 @@ def evaluate(
         }
         results = _results(recognizer, catalog, partial, manifest)
         sources = dict(zip(photos.photo_ids, photos.sources, strict=True))
+        if scenes is not None:
+            sources = scenes.by_id | sources
         words = write_figures(results, recognizer, replicates, sources)
         with replacing_file(partial / MANIFEST) as file:
             write_json(file, {**manifest, "words": words})
@@ -174,7 +181,7 @@ def _refuse(source: Source, reason: PhotographError) -> None:
 
 def _score_scenes(recognizer: Recognizer, scenes: Scenes, path: Path) -> None:
     """Write the scores of the scenes that can be read; UserError when none can."""
-    names = [scene.relative_to(scenes.folder).as_posix() for scene in scenes.paths]
+    names = list(scenes.by_id)
     faults: list[str] = []
     write_scored(
         recognizer,

@@ -134,6 +134,21 @@ def test_scenes_are_scored_as_well(evaluated, scenes, capsys):
     assert "add --overwrite" in capsys.readouterr().err
 
 
+def test_the_report_is_given_the_photographs_and_the_scenes(
+    evaluated, scenes, small_catalog, monkeypatch
+):
+    given = []
+    monkeypatch.setattr(
+        "taxonvision.evaluation.figures.write_results_report",
+        lambda path, results, evaluation, words, photographs: given.append(photographs),
+    )
+    evaluated(f"--negatives={scenes}")
+    photos = open_catalog(small_catalog).photos("test")
+    wanted = dict(zip(photos.photo_ids, photos.paths, strict=True))
+    names = ("broken.jpg", "grass.jpg", "sky.jpg", "wall/white.png")
+    assert given == [wanted | {name: scenes / name for name in names}]
+
+
 def test_scenes_none_of_which_can_be_read(evaluated, scenes, capsys):
     for path in scenes.rglob("*.*g"):
         path.write_bytes(b"no photograph")
