@@ -1,0 +1,545 @@
+"""The modules of export/web that read a bundle and name photographs, against what Python does."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Browser, open_browser
+from damaged_bundles import (
+    as_folder,
+    damaged,
+    edited,
+    read_files,
+    sealed,
+    with_thresholds,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+from random_trees import forests
+
+from taxonvision.errors import UserError
+from taxonvision.photograph import read_upright
+from taxonvision.runtime.answer import Node, best_classes, decide
+from taxonvision.runtime.bundle import open_bundle
+from taxonvision.runtime.contract import Contract
+from taxonvision.runtime.probabilities import probabilities_of
+from taxonvision.runtime.thresholds import Thresholds
+from taxonvision.taxonomy.rollup import RollUp
+from taxonvision.taxonomy.tree import Taxon, Taxonomy
+
+WEB = Path(__file__).parents[2] / "export" / "web"
+MODULES = (
+    "answer", "bundle", "check", "manifest", "preprocess", "probabilities", "recognizer",
+    "rollup", "smoothing", "taxonomy", "thresholds",
+)  # fmt: skip
+CSP = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
+    "img-src 'self' blob:; base-uri 'none'"
+)
+UNREAD = ("labels.txt", "MODEL_CARD.md")  # for people and other clients
+HOSTILE = "<img src=x onerror=document.title=1>"
+RANKS = ("kingdom", "order", "superfamily", "family", "genus", "species", "subspecies")
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """The modules below /js and /vendor, and a folder of the test below /data."""
+
+    def __init__(self, *arguments: Any, data: Path, **options: Any) -> None:
+        self._data = data
+        super().__init__(*arguments, **options)
+
+    def translate_path(self, path: str) -> str:
+        if path == "/":
+            return str(WEB / "js")
+        root, below = (self._data, path[6:]) if path.startswith("/data/") else (WEB, path[1:])
+        return str(root / re.sub(r"[?#].*", "", below))
+
+    def list_directory(self, path: Any) -> None:
+        """An empty page, under the policy of the camera."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Security-Policy", CSP)
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>core</title><body></body>")
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@contextmanager
+def _served(data: Path) -> Iterator[str]:
+    handler = functools.partial(_Handler, data=data)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://localhost:{server.server_port}/"
+        finally:
+            server.shutdown()
+
+
+class Core:
+    """The modules, loaded in a page."""
+
+    def __init__(self, browser: Browser, data: Path) -> None:
+        self.browser = browser
+        self.data = data
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What the body of an async function returns; `core` holds all that is exported."""
+        return self.browser.run(
+            f"return (async () => {{ const [a, b, c, d] = arguments; {script} }})()", *arguments
+        )
+
+    def refusal(self, script: str, *arguments: Any) -> str | None:
+        """The sentence with which a script is refused, None where it is not."""
+        found = self.run(
+            f"""try {{ {script}; return null; }} catch (error) {{
+                return [error.constructor.name, error.message, String(error.stack)]; }}""",
+            *arguments,
+        )
+        if found is None:
+            return None
+        kind, sentence, stack = found
+        assert kind in ("BundleError", "EngineError"), (arguments, stack)
+        assert re.fullmatch(r"[A-Za-z].{10,400}[.?]", sentence, re.DOTALL), sentence
+        return sentence
+
+    def place(self, source: Path, name: str) -> str:
+        """The address of a folder of the test."""
+        (self.data / name).symlink_to(source)
+        return f"/data/{name}"
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory) -> Iterator[Core]:
+    if not (WEB / "vendor" / "litert" / "index.js").is_file():
+        pytest.fail("LiteRT.js is not there: install the package again, with network")
+    data = tmp_path_factory.mktemp("served")
+    with _served(data) as address, open_browser(tmp_path_factory.mktemp("profile")) as browser:
+        browser.driver.get(address)
+        browser.run(
+            """return (async () => {
+                const modules = await Promise.all(
+                    arguments[0].map((name) => import(`/js/${name}.js`)));
+                globalThis.core = Object.assign({}, ...modules);
+                globalThis.litert = await import('/vendor/litert/index.js');
+            })()""",
+            list(MODULES),
+        )
+        yield Core(browser, data)
+
+
+@pytest.fixture(scope="module")
+def bundles(small_bundle, small_model, small_catalog, tmp_path_factory) -> Mapping[str, Path]:
+    """The small model by quantization."""
+    from taxonvision.catalog.catalog import open_catalog
+    from taxonvision.export.export import export
+    from taxonvision.export.options import ExportOptions
+    from taxonvision.models.directory import open_model
+    from taxonvision.storage import Recipe
+
+    model, catalog = open_model(small_model), open_catalog(small_catalog)
+    out = tmp_path_factory.mktemp("float") / "bundle"
+    options = ExportOptions(["float32"])
+    export(model, catalog, None, options, out, {"float32": Recipe("export")})
+    return {"int8": small_bundle, "float32": out}
+
+
+def test_modules_import_only_what_is_beside_them():
+    for path in (WEB / "js").glob("*.js"):
+        for name in re.findall(r"from ['\"](.+?)['\"]", path.read_text(encoding="utf-8")):
+            assert name.startswith("./") and (WEB / "js" / name).is_file(), (path, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_golden_photographs_get_the_scores_of_python(core, bundles, kind):
+    bundle = open_bundle(bundles[kind])
+    recognizer = bundle.recognizer()
+    found = core.run(
+        """const bundle = await core.openBundle(a);
+        const recognizer = await core.loadRecognizer(bundle);
+        const scores = {};
+        for (const {file, exact} of bundle.golden) {
+            const photograph = await core.photographOf(new Blob([await bundle.bytes(file)]));
+            const ratio = exact ? 1 : bundle.cropRatio;
+            scores[file] = [...await recognizer.score(
+                core.pixelsOf(photograph, bundle.size, ratio))];
+        }
+        const check = await core.selfCheck(bundle, recognizer);
+        recognizer.close();
+        return {scores, check};""",
+        core.place(bundles[kind], kind),
+    )
+    assert found["check"]["passed"]
+    assert len(found["check"]["results"]) == len(bundle.golden)
+    for golden in bundle.golden:
+        pixels = recognizer.contract.apply(read_upright(bundle.read(golden.file)))
+        expected = recognizer.score(pixels[None])[0]
+        scores = found["scores"][golden.file]
+        # All is equal but the last bits of the softmax, whose `exp` is another on each processor;
+        # a step of an int8 score would be a thousand times as much.
+        tolerance = 0 if golden.exact else golden.tolerance / 10
+        assert scores == pytest.approx(expected.tolist(), rel=2e-6, abs=tolerance)
+
+
+@pytest.mark.slow
+def test_photographs_become_the_pixels_of_python(core, tmp_path):
+    folder = core.place(tmp_path, "photographs")
+    for path in _photographs(tmp_path):
+        size, ratio = (224, 0.875) if path.stem == "large" else (16, 0.5)
+        found = core.run(
+            """const blob = await (await fetch(a)).blob();
+            const photograph = await core.photographOf(blob);
+            return [...core.pixelsOf(photograph, b, c)];""",
+            f"{folder}/{path.name}", size, ratio,
+        )  # fmt: skip
+        expected = Contract(size, ratio).apply(read_upright(path)).astype(int)
+        difference = np.abs(np.array(found).reshape(expected.shape) - expected)
+        assert difference.max() <= (0 if path.suffix == ".png" and path.stem != "clear" else 2), (
+            path
+        )
+        assert difference.mean() < 0.1, path
+
+
+@pytest.mark.slow
+def test_frames_of_a_camera_are_close(core, tmp_path):
+    """The canvas of the browser has to shrink them antialiased, if not exactly as Pillow."""
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (72, 128, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels).resize((1280, 720), Image.Resampling.BICUBIC)
+    picture.save(tmp_path / "frame.png")
+    found = core.run(
+        """const photograph = await core.photographOf(await (await fetch(a)).blob());
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [photograph.width, photograph.height];
+        canvas.getContext('2d').drawImage(photograph, 0, 0);
+        const video = document.createElement('video');
+        video.muted = true;
+        video.srcObject = canvas.captureStream();
+        await video.play();
+        return [...core.pixelsOf(video, 224, 0.875)];""",
+        core.place(tmp_path, "frames") + "/frame.png",
+    )
+    expected = Contract(224, 0.875).apply(picture).astype(int)
+    difference = np.abs(np.array(found).reshape(expected.shape) - expected)
+    assert difference.mean() < 3, difference.mean()
+
+
+@st.composite
+def cases(draw) -> tuple[RollUp, list[int], list[float], Thresholds]:
+    """A tree and its classes, scores (often equal ones) and thresholds."""
+    drawn, classes = draw(forests(RANKS, 10**12))
+    levels: dict[int | None, float] = {None: 100.0}
+    taxa = []
+    for taxon in drawn:  # no rank is above its parent's
+        levels[taxon.taxon_id] = min(taxon.rank_level, levels[taxon.parent_taxon_id])
+        taxa.append(
+            Taxon(
+                taxon.taxon_id, taxon.parent_taxon_id, taxon.rank, taxon.name,
+                levels[taxon.taxon_id],
+            )
+        )  # fmt: skip
+    roll_up = RollUp(Taxonomy(draw(st.permutations(taxa))), classes)
+    equals = st.integers(0, 64).map(lambda n: n / 64 / len(classes))
+    shares = st.floats(0, 1, width=32).map(lambda x: x / len(classes))
+    peaks = st.sampled_from([0.0, 1e-6, 0.01, 1.0])
+    scores = draw(
+        st.sampled_from([equals, shares, peaks]).flatmap(
+            lambda values: st.lists(values, min_size=len(classes), max_size=len(classes))
+        )
+    )
+    fraction = st.sampled_from([0, 0.001, 0.01, 0.25, 0.3, 0.5, 0.7, 0.78, 1])
+    own = st.dictionaries(st.sampled_from(roll_up.node_ids.tolist()), fraction)
+    thresholds = Thresholds(
+        kept_share=draw(fraction),
+        shown=draw(fraction),
+        ancestor_score=draw(fraction),
+        ancestor_leaves=draw(st.integers(1, 15)),
+        ancestor_share=draw(fraction),
+        ancestor_rank_levels=draw(st.sampled_from([(20, 33), (5, 70), (10, 40)])),
+        unknown=draw(fraction),
+        by_taxon=draw(own),
+    )
+    return roll_up, classes, scores, thresholds
+
+
+@pytest.mark.slow
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cases())
+def test_it_decides_as_python_does(core, case):
+    _assert_decides_alike(core, *case)
+
+
+@pytest.mark.slow
+def test_it_decides_as_python_does_over_many_taxa(core):
+    """Long sums are added up in parts, in an order of their own."""
+    rng = np.random.default_rng(3)
+    taxa = [Taxon.of_rank(i, i // 7 or None, "genus", f"T{i}") for i in range(1, 4000)]
+    classes = [*range(571, 4000), 3, 50]
+    roll_up = RollUp(Taxonomy(taxa), classes)
+    for sharpness in (0.001, 0.1, 1):
+        scores = rng.dirichlet(np.full(len(classes), sharpness))
+        _assert_decides_alike(core, roll_up, classes, scores.tolist(), Thresholds(kept_share=0))
+
+
+def _assert_decides_alike(
+    core: Core,
+    roll_up: RollUp,
+    classes: Sequence[int],
+    scores: Sequence[float],
+    thresholds: Thresholds,
+) -> None:
+    exact = np.array(scores, np.float32)
+    rows = [f"{taxon_id},{value!r}" for taxon_id, value in thresholds.by_taxon.items()]
+    found = core.run(
+        """const taxonomy = core.parseTaxonomy(a);
+        const thresholds = core.readThresholds(b);
+        thresholds.byTaxon = core.parseThresholds(c);
+        const bundle = {taxonomy, thresholds, classes: taxonomy.classes};
+        const rollUp = new core.RollUp(taxonomy);
+        const scores = Float32Array.from(d);
+        const decision = core.decide(bundle, rollUp, scores);
+        const named = (one) => one && [taxonomy.nodes[one.node].taxonId, one.score];
+        return {
+            known: decision.known, branch: decision.branch.map(named), sure: named(decision.sure),
+            ancestor: named(decision.commonAncestor), name: named(core.nameOf(bundle, decision)),
+            nodes: [...rollUp.nodeScores(scores)].map((score, node) => named({node, score})),
+            suggestions: core.suggestions(bundle, scores, 5).map(named),
+        };""",
+        _table(roll_up.taxonomy, classes),
+        thresholds.as_json(),
+        "\n".join(["taxon_id,threshold", *rows]),
+        exact.tolist(),
+    )
+    expected = decide(roll_up, exact, thresholds)
+    ids, levels = roll_up.node_ids, roll_up.rank_levels
+
+    def named(node: Node | None) -> list[float] | None:
+        return [int(ids[node.index]), node.score] if node else None
+
+    names = [one for one in (expected.sure, expected.common_ancestor) if one]
+    name = min(names, key=lambda one: levels[one.index], default=None)
+    scored = roll_up.node_scores(exact[None])[0]
+    assert found == {
+        "known": expected.known,
+        "branch": [named(node) for node in expected.branch],
+        "sure": named(expected.sure),
+        "ancestor": named(expected.common_ancestor),
+        "name": named(name),
+        "nodes": [[int(node), float(score)] for node, score in zip(ids, scored, strict=True)],
+        "suggestions": [[classes[i], float(exact[i])] for i in best_classes(exact, 5)],
+    }
+
+
+def _table(tree: Taxonomy, classes: Sequence[int]) -> str:
+    outputs = {taxon_id: output for output, taxon_id in enumerate(classes)}
+    lines = ["parent_taxon_id,taxon_id,rank_level,rank,leaf_class_id,name"]
+    for taxon in tree:
+        parent, output = taxon.parent_taxon_id or "", outputs.get(taxon.taxon_id, "")
+        level = f"{taxon.rank_level:g}"
+        lines.append(f'{parent},{taxon.taxon_id},{level},{taxon.rank},{output},"{taxon.name}"')
+    return "\n".join(lines)
+
+
+@pytest.mark.slow
+def test_logits_become_the_probabilities_of_python(core):
+    rng = np.random.default_rng(1)
+    for unknown in (None, 3.5, -2.0):
+        logits = rng.normal(0, 8, (1, 300)).astype(np.float32)
+        bundle = {"outputKind": "logits", "unknownLogit": unknown}
+        found = core.run(
+            "return [...core.probabilitiesOf(Float32Array.from(a), b)]", logits[0].tolist(), bundle
+        )
+        assert found == pytest.approx(probabilities_of(logits, unknown)[0].tolist(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_frames_are_smoothed(core):
+    first, *_, last = core.run(
+        """const smoother = new core.Smoother({halfLife: 4});
+        const frames = [[1, 0], [0, 1], [0, 1], [0, 1], [0, 1]];
+        return frames.map((frame) => [...smoother.add(Float32Array.from(frame))]);"""
+    )
+    assert first == [1, 0]
+    assert last == pytest.approx([0.5, 0.5])
+
+
+OPEN = """
+    const bundle = await core.openBundle(a);
+    for (const language of bundle.languages) await bundle.names(language);
+    const recognizer = await core.loadRecognizer(bundle);
+    try { await core.selfCheck(bundle, recognizer); } finally { recognizer.close(); }
+"""
+
+
+@pytest.mark.slow
+def test_damaged_bundles_are_refused_with_a_sentence(core, bundles, tmp_path):
+    sound = read_files(bundles["int8"])
+    folder = core.place(tmp_path, "damaged")
+    refused = 0
+    for number, case in enumerate(damaged(sound, seed=11)):
+        place = tmp_path / str(number)
+        place.mkdir()
+        bundle = case.write(place)
+        if not (bundle / "bundle.json").is_file() or case.what.startswith("link"):
+            continue  # zips, pipes and links are no matter of a page
+        if core.refusal(OPEN, f"{folder}/{number}/bundle"):
+            refused += 1
+            continue
+        # What is taken is what Python takes, but for files that are not read here.
+        unread = {name: sound[name] for name in UNREAD}
+        repaired = tmp_path / f"{number}, repaired"
+        repaired.mkdir()
+        try:
+            open_bundle(as_folder(sealed(read_files(bundle) | unread), repaired)).recognizer()
+        except UserError as error:
+            pytest.fail(f"{case.what} was taken; Python: {error}")
+    assert refused > 100
+
+
+@pytest.mark.slow
+def test_it_says_what_is_wrong(core, bundles, tmp_path):
+    sound = read_files(bundles["int8"])
+    folder = core.place(tmp_path, "wrong")
+
+    def refusal(name: str, files: Mapping[str, bytes]) -> str | None:
+        (tmp_path / name).mkdir()
+        as_folder(dict(files), tmp_path / name)
+        return core.refusal(OPEN, f"{folder}/{name}/bundle")
+
+    def changed(change: Callable[[dict[str, Any]], Any]) -> Mapping[str, bytes]:
+        return sealed(edited(sound, change))
+
+    def to_version_1(manifest):
+        manifest.update(schema_version=1, thresholds={"shown": 0.5})
+        for field in ("profile", "head", "calibration", "unknown", "validation", "region"):
+            manifest.pop(field)
+
+    newer = refusal("newer", changed(lambda m: m.update(schema_version=3)))
+    assert newer.startswith("The bundle has the newer format 3, this page reads up to 2")
+    assert refusal("older", changed(to_version_1)) is None
+    assert refusal("owned", sealed(with_thresholds(sound, "3,0.25", "1,1"))) is None
+    assert "1.5" in refusal("above", sealed(with_thresholds(sound, "3,0.25", "1,1.5")))
+    label = sound["taxonomy.csv"].replace(b"Aglais io", b"Aglais oi")
+    assert refusal("flipped", sealed(sound) | {"taxonomy.csv": label}) == (
+        "taxonomy.csv is damaged: it differs from SHA256SUMS."
+    )
+    assert "404" in core.refusal(OPEN, f"{folder}/nowhere")
+    large = "contract.size is 9000"
+    assert large in refusal("large", changed(lambda m: m["contract"].update(size=9000)))
+    small = refusal("small", changed(lambda m: m["contract"].update(size=31)))
+    assert small == "model.tflite does not fit bundle.json and taxonomy.csv."
+    assert "thresholds.shown" in refusal("none", changed(lambda m: m.update(thresholds=None)))
+    many = "".join(f"{'0' * 64}  {i}\n" for i in range(2001)).encode()
+    assert "2000 files" in refusal("many", sealed(sound) | {"SHA256SUMS": many})
+    huge = b" " * (2**20 + 1)
+    assert "1 MiB" in refusal("huge", sealed(sound | {"bundle.json": huge}))
+    assert core.refusal(OPEN, core.place(bundles["int8"], "sound")) is None
+    without_simd = f"""const {{validate}} = WebAssembly;
+        WebAssembly.validate = () => false;
+        try {{ {OPEN} }} finally {{ WebAssembly.validate = validate; }}"""
+    sentence = core.refusal(without_simd, "/data/sound")
+    assert "WebAssembly SIMD" in sentence
+
+
+@pytest.mark.slow
+def test_hostile_names_stay_text(core, bundles, tmp_path):
+    sound = read_files(bundles["int8"])
+    names = {"3": HOSTILE, "4": "__proto__", "5": "constructor"}
+    files = sound | {
+        "names/en.json": json.dumps(names).encode(),
+        "taxonomy.csv": sound["taxonomy.csv"].replace(b"Aglais io", f'"{HOSTILE}, ""x"""'.encode()),
+    }
+    as_folder(sealed(files), tmp_path)
+    address = f"{core.place(tmp_path, 'hostile')}/bundle"
+    found = core.run(
+        """const bundle = await core.openBundle(a);
+        const names = await bundle.names('en');
+        const {nodes} = bundle.taxonomy;
+        return {names: [...names], name: nodes[bundle.taxonomy.indexOf(3)].name,
+                unlisted: (await bundle.names('__proto__')).size, title: document.title};""",
+        address,
+    )
+    assert found["names"] == [[3, HOSTILE], [4, "__proto__"], [5, "constructor"]]
+    assert found["name"] == f'{HOSTILE}, "x"'
+    assert found["unlisted"] == 0
+    assert found["title"] == "core"
+    files["names/en.json"] = b'{"__proto__": "x"}'
+    (tmp_path / "b").mkdir()
+    as_folder(sealed(files), tmp_path / "b")
+    assert "a taxon id of names/en.json is __proto__" in core.refusal(
+        "await (await core.openBundle(a)).names('en')", f"{address}/../b/bundle"
+    )
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(core, bundles):
+    """500 frames, scored and decided."""
+    address = core.place(bundles["int8"], "flat")
+    core.run(
+        """const bundle = await core.openBundle(a);
+        const recognizer = await core.loadRecognizer(bundle);
+        const rollUp = new core.RollUp(bundle.taxonomy);
+        const smoother = new core.Smoother({halfLife: 5});
+        const canvas = new OffscreenCanvas(640, 480);
+        canvas.getContext('2d').fillRect(9, 9, 300, 300);
+        globalThis.scoreFrames = async (count) => {
+            for (let frame = 0; frame < count; frame++) {
+                const pixels = core.pixelsOf(canvas, bundle.size, bundle.cropRatio);
+                core.decide(bundle, rollUp, smoother.add(await recognizer.score(pixels)));
+            }
+            return litert.getGlobalLiteRt().liteRtWasm.HEAPU8.length;
+        };""",
+        address,
+    )
+
+    def used(frames: int) -> tuple[int, int]:
+        wasm = core.run("return scoreFrames(a)", frames)
+        core.browser.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        heap = core.browser.driver.execute_cdp_cmd("Runtime.getHeapUsage", {})
+        return wasm, heap["usedSize"] + heap.get("backingStorageSize", 0)
+
+    wasm_before, heap_before = used(50)
+    wasm_after, heap_after = used(500)
+    assert wasm_after == wasm_before
+    assert heap_after - heap_before < 500_000  # a kilobyte a frame would be as much
+
+
+def _photographs(folder: Path) -> list[Path]:
+    """A large one; each EXIF orientation; transparent, wide and small ones, with a palette."""
+    rng = np.random.default_rng(3)
+    coarse = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    picture = coarse.resize((77, 45), Image.Resampling.BICUBIC)
+    coarse.resize((4000, 3000), Image.Resampling.BICUBIC).save(folder / "large.jpg", quality=90)
+    paths = [folder / "large.jpg"]
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        for suffix in ("png", "jpg"):
+            paths.append(folder / f"turned{orientation}.{suffix}")
+            picture.save(paths[-1], exif=exif, quality=92)
+    clear = picture.copy()
+    clear.putalpha(Image.fromarray(rng.integers(0, 256, (45, 77), dtype=np.uint8)))
+    others = {
+        "clear": clear,
+        "wide": picture.resize((200, 9)),
+        "small": picture.resize((7, 20)),
+        "noise": Image.fromarray(rng.integers(0, 256, (301, 400, 3), dtype=np.uint8)),
+        "palette": picture.convert("P"),
+    }
+    for name, image in others.items():
+        paths.append(folder / f"{name}.png")
+        image.save(paths[-1])
+    return paths
