@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self._host() not in self.server.hosts:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return None
-        name = unquote(urlsplit(self.path).path).removeprefix("/") or INDEX
+        name = unquote(self.path.partition("?")[0]).removeprefix("/") or INDEX
         content = self.server.files.get(name)
         if content is None:
             self.send_error(HTTPStatus.NOT_FOUND)

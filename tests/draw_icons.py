@@ -1,16 +1,15 @@
-"""Draws the PNG icons of the camera page from its SVGs: `python tests/camera/draw_icons.py`."""
+"""Draws the PNG icons of the camera page from its SVGs: `python tests/draw_icons.py`."""
 
 from __future__ import annotations
 
 import base64
 import io
-import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 
-ICONS = Path(__file__).parents[2] / "export" / "web" / "icons"
+ICONS = Path(__file__).parents[1] / "export" / "web" / "icons"
 DRAWN = {
     "icon-192.png": ("icon.svg", 192),
     "icon-512.png": ("icon.svg", 512),
@@ -37,7 +36,6 @@ def draw(browser, source: str, size: int) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     from browser import open_browser
 
     with tempfile.TemporaryDirectory() as profile, open_browser(Path(profile)) as shown:

@@ -1,0 +1,105 @@
+"""The certificate made on the spot, and the site served with it."""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import socket
+import ssl
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from small_page import serving, small_bundle_files, small_web
+
+from taxonvision.camera.certificate import self_signed, tls_with
+from taxonvision.camera.server import SiteServer
+from taxonvision.camera.site import assemble
+
+
+@pytest.fixture(scope="module")
+def pem():
+    return self_signed(["localhost", "desk.local"], ["127.0.0.1", "192.168.1.7"])
+
+
+@pytest.fixture(scope="module")
+def secured(pem, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    site = assemble(small_bundle_files(folder / "bundle"), small_web(folder / "web"))
+    with serving(
+        SiteServer(site, ("127.0.0.1", 0), ["localhost", "127.0.0.1"], tls_with(pem))
+    ) as server:
+        yield server
+
+
+def certificate_in(pem):
+    return "-----BEGIN CERTIFICATE" + pem.decode().partition("-----BEGIN CERTIFICATE")[2]
+
+
+def trusting(pem):
+    return ssl.create_default_context(cadata=certificate_in(pem))
+
+
+def test_it_names_the_host_and_is_valid_for_days(pem):
+    from cryptography import x509
+
+    certificate = x509.load_pem_x509_certificate(pem)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost", "desk.local"]
+    assert [str(each) for each in names.get_values_for_type(x509.IPAddress)] == [
+        "127.0.0.1", "192.168.1.7",
+    ]  # fmt: skip
+    now = datetime.datetime.now(datetime.UTC)
+    assert certificate.not_valid_before_utc < now
+    left = certificate.not_valid_after_utc - now
+    assert datetime.timedelta(days=1) < left < datetime.timedelta(days=7)
+
+
+def test_no_key_is_used_twice(pem):
+    assert self_signed(["localhost"], []).splitlines()[1:3] != pem.splitlines()[1:3]
+
+
+def test_the_key_lies_in_no_file_that_others_may_read(pem, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+
+    class Watching(ssl.SSLContext):
+        def load_cert_chain(self, certfile, *rest):
+            seen.append(stat.S_IMODE(Path(certfile).stat().st_mode))
+            super().load_cert_chain(certfile, *rest)
+
+    monkeypatch.setattr(ssl, "SSLContext", Watching)
+    tls_with(pem)
+    with pytest.raises(ssl.SSLError):
+        tls_with(b"no key")
+    assert seen == [0o600, 0o600]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_who_trusts_it_is_served(secured, pem, host):
+    connection = http.client.HTTPSConnection(
+        host, secured.server_port, timeout=10, context=trusting(pem)
+    )
+    connection.request("GET", "/bundle/labels.txt")
+    assert connection.getresponse().read() == b"comma"
+    connection.close()
+
+
+def test_who_does_not_trust_it_or_speaks_no_tls_is_no_news(secured, pem, capfd):
+    stranger = http.client.HTTPSConnection("localhost", secured.server_port, timeout=10)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        stranger.request("GET", "/")
+    plain = http.client.HTTPConnection("localhost", secured.server_port, timeout=10)
+    with pytest.raises((http.client.HTTPException, OSError)):
+        plain.request("GET", "/")
+        plain.getresponse()
+    plain.close()
+    test_who_trusts_it_is_served(secured, pem, "localhost")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_handshake_that_does_not_come_keeps_nobody_waiting(secured, pem):
+    with socket.create_connection(("127.0.0.1", secured.server_port)):
+        test_who_trusts_it_is_served(secured, pem, "localhost")
