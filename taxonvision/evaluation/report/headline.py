@@ -84,7 +84,7 @@ def headlines(figures: Mapping[str, Any]) -> list[Headline]:
         _calibration(figures),
         _distance(figures),
     ]
-    if figures.get("false_names"):
+    if figures["false_names"]:
         scenes = figures["false_names"]["scenes"]
         note = f"of {counted(scenes, 'scene')} without an organism would be given a name"
         cards.append(_share(figures, note, "False names", "false_names", "share"))
@@ -93,7 +93,7 @@ def headlines(figures: Mapping[str, Any]) -> list[Headline]:
 
 def bounds_of(figures: Mapping[str, Any], *keys: str) -> tuple[float, float] | tuple[None, None]:
     """The interval of a figure, by the keys that lead to it."""
-    value: Any = figures.get("intervals") or {}
+    value: Any = figures["intervals"]
     for key in keys:
         value = (value or {}).get(key)
     return (value["low"], value["high"]) if value else (None, None)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from taxonvision.evaluation.accuracy import best_classes
 from taxonvision.evaluation.false_names import FalseNames
-from taxonvision.evaluation.report.tally import Mistakes, Node
+from taxonvision.evaluation.report.tally import Mistakes
 from taxonvision.evaluation.results import Results
 from taxonvision.evaluation.scores import Scores
 
-_LOOKED_AT = 50
+_LOOKED_AT = 50  # scenes; what an app says of each takes a while to find out
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Confusion:
     Attributes:
         times: how many.
         photographs: how many of the true taxon there are.
-        mistake: one of them, the surest that no other confusion shows.
+        mistake: the surest of them.
         example: a photograph of the taxon it was taken for, rightly and surely named; None where
             no photograph of that taxon was.
     """
@@ -53,29 +54,29 @@ class Named:
     @classmethod
     def by(cls, scores: Scores) -> Named:
         """What the kept scores name."""
-        first = scores.classes.starts[:-1]
-        return cls(scores.classes.taxon_ids[first], scores.classes.scores[first])
+        return cls(best_classes(scores), scores.classes.scores[scores.classes.starts[:-1]])
 
 
-def confusions(
-    scores: Scores, named: Named, mistakes: Mistakes, nodes: Mapping[int, Node], most: int
-) -> list[Confusion]:
-    """The most frequent pairs of a truth and a wrong name, of equal ones those of rarer taxa."""
+def confusions(scores: Scores, named: Named, mistakes: Mistakes, most: int) -> list[Confusion]:
+    """The most frequent pairs of a truth and a wrong name, of equal ones the surest first."""
+    surest: dict[tuple[int, int], int] = {}
+    for at in _surest(named, named.taxon_ids != scores.truth).tolist():
+        surest.setdefault((int(scores.truth[at]), int(named.taxon_ids[at])), at)
     pairs = [
-        (times, nodes[truth].photographs, truth, name)
+        (times, surest[truth, name])
         for truth, names in mistakes.of.items()
         for name, times in names[:most]
     ]
-    pairs.sort(key=lambda pair: (-pair[0], *pair[1:]))
+    pairs.sort(key=lambda pair: (-pair[0], -named.scores[pair[1]], pair[1]))
     examples = _Examples(scores, named)
     return [
         Confusion(
             times,
-            photographs,
-            _mistake(scores, named, _surest(named, (scores.truth == truth) & _is(named, name))[0]),
-            examples.of(name),
+            mistakes.photographs[int(scores.truth[at])],
+            _mistake(scores, named, at),
+            examples.of(int(named.taxon_ids[at])),
         )
-        for times, photographs, truth, name in pairs[:most]
+        for times, at in pairs[:most]
     ]
 
 
@@ -90,7 +91,7 @@ def surest_mistakes(scores: Scores, named: Named, shown: Sequence[str], most: in
 def named_scenes(results: Results, most: int) -> list[Mistake]:
     """The scenes without an organism that an app would give a name to, the surest first.
 
-    Only the surest `_LOOKED_AT` are looked at: there are no photographs to show of the others.
+    Only those of the `_LOOKED_AT` with the highest scores.
     """
     if results.scenes is None:
         return []
@@ -111,17 +112,13 @@ class _Examples:
         self._given: dict[int, int] = {}
 
     def of(self, taxon_id: int) -> str | None:
-        right = _is(self._named, taxon_id) & (self._scores.truth == taxon_id)
+        right = (self._named.taxon_ids == taxon_id) & (self._scores.truth == taxon_id)
         surest = _surest(self._named, right)
         if not len(surest):
             return None
         turn = self._given.get(taxon_id, 0)
         self._given[taxon_id] = turn + 1
         return self._scores.photo_ids[surest[turn % len(surest)]]
-
-
-def _is(named: Named, taxon_id: int) -> np.ndarray:
-    return named.taxon_ids == taxon_id
 
 
 def _surest(named: Named, chosen: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ from taxonvision.evaluation.report.mistakes import (
 from taxonvision.evaluation.report.page import percent, render
 from taxonvision.evaluation.report.photographs import Thumbnail, thumbnails
 from taxonvision.evaluation.report.tail_chart import tail_chart
-from taxonvision.evaluation.report.tally import Mistakes, Node, mistakes_of, nodes_of
+from taxonvision.evaluation.report.tally import Mistakes, mistakes_of, nodes_of
 from taxonvision.evaluation.report.taxon_data import Picture, searched_languages, taxon_data
 from taxonvision.evaluation.report.tree_chart import tree_chart
 from taxonvision.evaluation.results import Results
@@ -88,7 +88,7 @@ def write_results_report(
         nodes = nodes_of(evaluation)
         named = Named.by(results.scores)
         mistakes = mistakes_of(results.scores.truth, named.taxon_ids)
-        shown = _shown(results, named, mistakes, nodes)
+        shown = _shown(results, named, mistakes)
         pictures = thumbnails(shown.photo_ids, {**photographs, **_scenes(results, shown.scenes)})
         label = Labels(results.taxonomy, results.names)
         tree = tree_chart(nodes, results.taxonomy, results.names)
@@ -124,7 +124,7 @@ def write_results_report(
 
 
 def _shown(results: Results, named: Named, mistakes: Mistakes, nodes: Mapping[int, Node]) -> _Shown:
-    pairs = confusions(results.scores, named, mistakes, nodes, _MOST_CONFUSIONS)
+    pairs = confusions(results.scores, named, mistakes, _MOST_CONFUSIONS)
     of_pairs = [each.mistake.photo_id for each in pairs]
     sure = surest_mistakes(results.scores, named, of_pairs, _MOST_SURE)
     scenes = named_scenes(results, _MOST_SCENES)

@@ -40,11 +40,13 @@ class Mistakes:
     """What is named in place of what.
 
     Attributes:
+        photographs: by the true taxon how many show it itself, and not a taxon below it.
         of: by the true taxon the wrong names and how often each, the most frequent first.
         given: by the name how many photographs got it, rightly or not.
         rightly: by the name how many of these show it.
     """
 
+    photographs: Mapping[int, int]
     of: Mapping[int, list[tuple[int, int]]]
     given: Mapping[int, int]
     rightly: Mapping[int, int]
@@ -70,10 +72,12 @@ def mistakes_of(truth: np.ndarray, named: np.ndarray) -> Mistakes:
         named: int64 [n], the taxon that each photograph's best class names.
     """
     pairs, counts = np.unique(np.stack([truth, named]), axis=1, return_counts=True)
+    photographs: dict[int, int] = defaultdict(int)
     of: dict[int, list[tuple[int, int]]] = defaultdict(list)
     given: dict[int, int] = defaultdict(int)
     rightly: dict[int, int] = {}
     for true, name, times in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        photographs[true] += times
         given[name] += times
         if true == name:
             rightly[name] = times
@@ -81,4 +85,4 @@ def mistakes_of(truth: np.ndarray, named: np.ndarray) -> Mistakes:
             of[true].append((name, times))
     for names in of.values():
         names.sort(key=lambda pair: (-pair[1], pair[0]))
-    return Mistakes(of, given, rightly)
+    return Mistakes(photographs, of, given, rightly)

@@ -40,7 +40,7 @@ def tree_chart(nodes: Mapping[int, Node], taxonomy: Taxonomy, names: Names) -> T
     `MOST_NODES`, the finest ranks are folded into the ranks above.
     """
     taxa = _shown_taxa(nodes, taxonomy)
-    kept, folded_below = _at_most(taxa, MOST_NODES)
+    kept, folded_below = _at_most(taxa, nodes, MOST_NODES)
     parents = {taxon.taxon_id: _parent(taxon, taxonomy, kept) for taxon in kept.values()}
     kept, parents = _without_trunk(kept, parents, nodes)
     tops = [taxon_id for taxon_id, parent in parents.items() if parent is None]
@@ -78,8 +78,13 @@ def _shown_taxa(nodes: Mapping[int, Node], taxonomy: Taxonomy) -> dict[int, Taxo
     return {i: taxon for i, taxon in tested.items() if taxon.rank in MAIN_RANKS or i not in inner}
 
 
-def _at_most(taxa: Mapping[int, Taxon], most: int) -> tuple[dict[int, Taxon], str]:
-    """Without the finest ranks, until no more than `most` are left; and the finest rank kept."""
+def _at_most(
+    taxa: Mapping[int, Taxon], nodes: Mapping[int, Node], most: int
+) -> tuple[dict[int, Taxon], str]:
+    """Without the finest ranks, until no more than `most` are left; and the finest rank kept.
+
+    Where the highest rank has more, those with the most photographs.
+    """
     if len(taxa) <= most:
         return dict(taxa), ""
     levels = sorted({taxon.rank_level for taxon in taxa.values()})
@@ -89,7 +94,8 @@ def _at_most(taxa: Mapping[int, Taxon], most: int) -> tuple[dict[int, Taxon], st
         if len(kept) <= most:
             break
     finest = min(kept.values(), key=lambda taxon: taxon.rank_level)
-    return dict(list(kept.items())[:most]), finest.rank
+    largest = sorted(kept.items(), key=lambda item: -nodes[item[0]].photographs)
+    return dict(largest[:most]), finest.rank
 
 
 def _parent(taxon: Taxon, taxonomy: Taxonomy, kept: Mapping[int, Taxon]) -> int | None:
@@ -106,10 +112,8 @@ def _without_trunk(
         children.setdefault(parent, []).append(taxon_id)
     start = children.get(None, [])
     while len(start) == 1 and len(below := children.get(start[0], [])) == 1:
-        if (
-            nodes[below[0]].photographs < nodes[start[0]].photographs
-        ):  # some show the taxon above and none below
-            break
+        if nodes[below[0]].photographs < nodes[start[0]].photographs:
+            break  # some photographs show the upper taxon alone
         kept.pop(start[0])
         start = below
         parents = {i: None if i == start[0] else p for i, p in parents.items() if i in kept}

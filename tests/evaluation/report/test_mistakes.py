@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 from small_results import results_of, small_tree
 
-from taxonvision.evaluation.metrics import measure
 from taxonvision.evaluation.report.mistakes import (
     Named,
     confusions,
     named_scenes,
     surest_mistakes,
 )
-from taxonvision.evaluation.report.tally import mistakes_of, nodes_of
+from taxonvision.evaluation.report.tally import mistakes_of
 from taxonvision.runtime.thresholds import Thresholds
 
 TREE, CLASSES = small_tree()
@@ -30,7 +29,7 @@ def named(folder, given: list[tuple[int, int, float]]):
 
 def confusions_of(results, best, most):
     mistakes = mistakes_of(results.scores.truth, best.taxon_ids)
-    return confusions(results.scores, best, mistakes, nodes_of(measure(results, 2)), most)
+    return confusions(results.scores, best, mistakes, most)
 
 
 def test_the_most_frequent_come_first_each_with_its_surest_photograph(tmp_path):
@@ -49,6 +48,12 @@ def test_the_most_frequent_come_first_each_with_its_surest_photograph(tmp_path):
     assert first.example == "photo4"
     assert (second.mistake.photo_id, second.example) == ("photo5", None)
     assert len(confusions_of(results, best, 1)) == 1
+
+
+def test_of_equally_frequent_ones_the_surest_comes_first(tmp_path):
+    results, best = named(tmp_path, [(11, 12, 0.6), (21, 31, 0.9), (12, 22, 0.8)])
+    surest = [each.mistake.photo_id for each in confusions_of(results, best, 2)]
+    assert surest == ["photo1", "photo2"]
 
 
 def test_a_taxon_that_others_are_taken_for_shows_another_photograph_each_time(tmp_path):
