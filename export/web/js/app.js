@@ -36,7 +36,7 @@ export class App {
   #answer = null; // of the picture that stands still
 
   #viewfinder = new Viewfinder(byId("video"));
-  #still = new Still(byId("still"));
+  #still = new Still(byId("still"), byId("backdrop"));
   #plate;
   #sheet = new Sheet();
   #announcer = new Announcer();
@@ -213,7 +213,8 @@ export class App {
 
   #show(verdict) {
     this.#verdict = verdict;
-    const shown = shownOf(verdict, this.#bundle.taxonomy, this.#dots, this.#names);
+    const live = this.#mode === "live";
+    const shown = shownOf(verdict, this.#bundle.taxonomy, this.#dots, this.#names, live);
     this.#plate.show(shown, this.#language);
     this.#announcer.say(shown.spoken);
   }

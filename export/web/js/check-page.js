@@ -18,11 +18,11 @@ export async function showCheck(bundle, recognizer) {
   const page = byId("check");
   page.hidden = false;
   const golden = new Map(bundle.manifest.golden.map((entry) => [entry.file, entry]));
-  const { passed, results } = await selfCheck(bundle, recognizer, async (result) => {
-    byId("checks").append(row(result, golden.get(result.file), await thumbnail(bundle, result.file)));
+  const { passed, results } = await selfCheck(bundle, recognizer, (result) => {
+    byId("checks").append(row(result, golden.get(result.file), thumbnail(bundle, result.file)));
   });
   const failed = results.filter((result) => !result.passed).length;
-  byId("verdict").textContent = passed ? "This device is right" : "This device is wrong";
+  byId("verdict").textContent = passed ? "This device passes" : "This device fails";
   byId("verdict-why").textContent = passed
     ? `All ${results.length} photographs with known answers get them here.`
     : `${failed} of ${results.length} photographs get other answers here than the bundle promises: names may be wrong.`;
@@ -30,9 +30,9 @@ export async function showCheck(bundle, recognizer) {
 }
 
 function row(result, { license, attribution }, picture) {
-  const worst = Number.isNaN(result.difference)
+  const worst = Number.isNaN(result.worst)
     ? "The scores are no probabilities"
-    : `Worst difference ${percent(result.difference)}, allowed ${percent(result.tolerance)}`;
+    : `Worst difference ${percent(result.worst)}, allowed ${percent(result.tolerance)}`;
   const item = make(
     "li",
     result.passed ? "passed" : "failed",
@@ -43,15 +43,17 @@ function row(result, { license, attribution }, picture) {
     make("small", "", `${attribution}, ${license}`),
   );
   item.dataset.file = result.file;
-  item.dataset.difference = result.difference;
+  item.dataset.worst = result.worst;
   return item;
 }
 
-async function thumbnail(bundle, file) {
+function thumbnail(bundle, file) {
   const picture = make("img", "");
-  const url = URL.createObjectURL(new Blob([await bundle.bytes(file)]));
   picture.alt = "";
-  picture.onload = picture.onerror = () => URL.revokeObjectURL(url);
-  picture.src = url;
+  bundle.bytes(file).then((bytes) => {
+    const url = URL.createObjectURL(new Blob([bytes]));
+    picture.onload = picture.onerror = () => URL.revokeObjectURL(url);
+    picture.src = url;
+  });
   return picture;
 }

@@ -66,14 +66,18 @@ export function dotsOf(taxonomy) {
  * @param {Taxonomy} taxonomy
  * @param {Dot[]} dots of `dotsOf`
  * @param {Map<number, string>} names common names by taxon id
+ * @param {boolean} live whether the camera may still see more
  * @returns {Shown}
  */
-export function shownOf(verdict, taxonomy, dots, names) {
+export function shownOf(verdict, taxonomy, dots, names, live) {
   if (verdict === NOTHING_KNOWN) {
-    return without("nothing", "Nothing I know", "Try another side of it, or come closer.");
+    const hint = live ? "Try another side of it, or come closer." : "What follows is guessed.";
+    return without("nothing", "Nothing I know", hint);
   }
   if (verdict === NOT_SURE) {
-    return without("looking", "Looking", "Point at a living thing, and come closer.");
+    return live
+      ? without("looking", "Looking", "Point at a living thing, and come closer.")
+      : without("looking", "Not sure", "What follows is guessed.");
   }
   const taxon = taxonomy.nodes[verdict];
   const common = names.get(taxon.taxonId) ?? "";
@@ -86,7 +90,7 @@ export function shownOf(verdict, taxonomy, dots, names) {
     latin: !common,
     rank: taxon.rank,
     lit: dots.filter((dot) => dot.level >= taxon.rankLevel).length,
-    hint: finest ? "" : "Come closer for more.",
+    hint: finest || !live ? "" : "Come closer for more.",
     spoken: `sure of ${taxon.rank} ${taxon.name}${common && `, ${common}`}`,
   };
 }

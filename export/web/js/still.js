@@ -4,10 +4,15 @@ const LONGEST = 2048; // pixels
 
 export class Still {
   #canvas;
+  #backdrop;
 
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {HTMLCanvasElement} backdrop what is seen beside the picture, a few pixels large
+   */
+  constructor(canvas, backdrop) {
     this.#canvas = canvas;
+    this.#backdrop = backdrop;
   }
 
   /** What is drawn, as pixels to be looked at. */
@@ -32,11 +37,13 @@ export class Still {
     context.drawImage(source, 0, 0, this.#canvas.width, this.#canvas.height);
     this.#canvas.classList.toggle("mirrored", mirrored);
     this.#canvas.classList.toggle("tall", height > width);
-    this.#canvas.hidden = false;
+    const { width: few } = this.#backdrop;
+    this.#backdrop.getContext("2d").drawImage(this.#canvas, 0, 0, few, few);
+    this.#canvas.hidden = this.#backdrop.hidden = false;
   }
 
   hide() {
-    this.#canvas.hidden = true;
+    this.#canvas.hidden = this.#backdrop.hidden = true;
     this.#canvas.width = this.#canvas.height = 1; // gives the memory back
   }
 }
