@@ -123,7 +123,7 @@ def write_results_report(
         )
 
 
-def _shown(results: Results, named: Named, mistakes: Mistakes, nodes: Mapping[int, Node]) -> _Shown:
+def _shown(results: Results, named: Named, mistakes: Mistakes) -> _Shown:
     pairs = confusions(results.scores, named, mistakes, _MOST_CONFUSIONS)
     of_pairs = [each.mistake.photo_id for each in pairs]
     sure = surest_mistakes(results.scores, named, of_pairs, _MOST_SURE)
