@@ -317,6 +317,23 @@ def colours_of(photos) -> np.ndarray:
     return pixels.reshape(len(pixels), -1).astype(float)
 
 
+def lowest_contrast(browser: Browser) -> float:
+    """The lowest ratio of luminances between a name in the tree and the colour behind it."""
+    colours = browser.run(
+        """
+        const fill = (part) => getComputedStyle(part).fill.match(/[\\d.]+/g).map(Number);
+        return [...document.querySelectorAll("[data-chart=tree] .slice")]
+          .filter((slice) => slice.querySelector("text"))
+          .map((slice) => [fill(slice.querySelector("path")), fill(slice.querySelector("text"))]);
+        """
+    )
+    assert len(colours) > 20
+    levels = np.array(colours)[..., :3] / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    luminance = np.sort(linear @ (0.2126, 0.7152, 0.0722) + 0.05, axis=1)
+    return float((luminance[:, 1] / luminance[:, 0]).min())
+
+
 def test_the_report_for_butterflies(browser, butterflies):
     report, taxa = butterflies
     assert report.stat().st_size < 10_000_000
@@ -324,6 +341,7 @@ def test_the_report_for_butterflies(browser, butterflies):
     browser.prefer("light")
     browser.open(report)
     draw_all(browser)
+    assert browser.run("return document.querySelectorAll('.pair').length") == 18
     assert f"all {taxa} taxa" in browser.find("#find").text
     photographs = browser.run(
         "return [...document.querySelectorAll(':is(.pair, .gallery) .photo:not(.missing)')]"
@@ -340,6 +358,7 @@ def test_the_report_for_butterflies(browser, butterflies):
         "return [...document.querySelectorAll('[data-chart=tree] .slice')]"
         ".find((s) => s.textContent === 'Nymphalidae').querySelector('path')"
     )
+    assert lowest_contrast(browser) >= 4.5
     click_within(browser, family)
     browser.wait_for(f"{TREE_CHART}.data[0].level")
     check_nothing_is_wrong(browser, report)

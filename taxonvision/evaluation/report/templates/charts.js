@@ -50,6 +50,20 @@
     };
   }
 
+  // Black or white for each part of a tree, whichever has more contrast with its colour (WCAG 2).
+  function inks({ colors, colorscale }) {
+    const stops = colorscale.map(([at, css]) => [at, css.match(/[\d.]+/g).slice(0, 3).map(Number)]);
+    return colors.map((share) => {
+      const next = Math.max(1, stops.findIndex(([at]) => share <= at));
+      const [[low, from], [high, to]] = [stops[next - 1], stops[next]];
+      const [r, g, b] = from.map((channel, i) => {
+        const level = (channel + (to[i] - channel) * (share - low) / (high - low)) / 255;
+        return level <= 0.04045 ? level / 12.92 : ((level + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+    });
+  }
+
   function dataOf(name, element) {
     return coloured(figures[name].data).map((trace, i) => {
       if (trace.type !== "sunburst") return trace;
@@ -60,7 +74,8 @@
         : {};
       // Fewer rings on a phone; the others come when a sector is touched.
       const maxdepth = phone.matches ? 3 : trace.maxdepth;
-      return { ...trace, type, maxdepth, ...(level === undefined ? {} : { level }), ...shape };
+      const insidetextfont = { color: inks(trace.marker) };
+      return { ...trace, type, maxdepth, insidetextfont, ...(level === undefined ? {} : { level }), ...shape };
     });
   }
 
