@@ -9,12 +9,16 @@ import ssl
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.x509 import GeneralName
 
 _DAYS = 3
 _CLOCKS_DIFFER = datetime.timedelta(hours=1)
 
 
-def self_signed(names: Sequence[str], addresses: Sequence[str]) -> bytes:
+def self_signed(hosts: Sequence[str]) -> bytes:
     """A key (P-256) and its certificate for names and IP addresses, both PEM, valid three days.
 
     Nobody vouches for it: browsers warn before they open the page.
@@ -27,10 +31,6 @@ def self_signed(names: Sequence[str], addresses: Sequence[str]) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "taxonvision camera")])
     now = datetime.datetime.now(datetime.UTC)
-    subjects = [
-        *(x509.DNSName(name) for name in names),
-        *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
-    ]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -39,7 +39,9 @@ def self_signed(names: Sequence[str], addresses: Sequence[str]) -> bytes:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCKS_DIFFER)
         .not_valid_after(now + datetime.timedelta(days=_DAYS))
-        .add_extension(x509.SubjectAlternativeName(subjects), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([_subject(host) for host in hosts]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
@@ -49,6 +51,15 @@ def self_signed(names: Sequence[str], addresses: Sequence[str]) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     ) + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _subject(host: str) -> GeneralName:
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def tls_with(key_and_certificate: bytes) -> ssl.SSLContext:

@@ -21,7 +21,8 @@ from taxonvision.errors import UserError
 PORT = 8000
 _PORTS_TRIED = 20
 _SECONDS_TO_SPEAK = 30
-_LOCAL = ("localhost", "127.0.0.1")
+LOCAL = ("localhost", "127.0.0.1")
+"""The names that this machine has for itself."""
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -69,7 +70,7 @@ class SiteServer(ThreadingHTTPServer):
         self,
         site: Site,
         address: tuple[str, int],
-        hosts: Collection[str] = _LOCAL,
+        hosts: Collection[str] = LOCAL,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Listen, and answer nobody yet.
@@ -174,7 +175,7 @@ def listen(
     site: Site,
     port: int | None,
     *,
-    hosts: Collection[str] = _LOCAL,
+    hosts: Collection[str] = LOCAL,
     tls: ssl.SSLContext | None = None,
 ) -> SiteServer:
     """A server for this machine alone, or with TLS for whoever can reach it.

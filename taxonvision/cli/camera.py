@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
 from taxonvision.camera.certificate import self_signed, tls_with
-from taxonvision.camera.server import SiteServer, addresses_here, listen
+from taxonvision.camera.server import LOCAL, SiteServer, addresses_here, listen
 from taxonvision.camera.site import Site, assemble, write_site
 from taxonvision.errors import UserError
 from taxonvision.progress import say, working
@@ -53,23 +55,29 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     """Verify the bundle, then write its site or serve it."""
     if values.out and (values.https or values.port is not None):
         raise UserError("--out writes the site and serves nothing; leave out --https and --port")
+    hosts, tls = _secured() if values.https else (LOCAL, None)
     place = Path(values.bundle)
     with working(f"verifying {of_path(place)}"):
         findings = verify(place)
     if findings:
         for finding in findings:
             print(for_screen(" ".join(finding.splitlines())))
-        say(f"{of_path(place)}: {several(len(findings), 'finding')}; it is not served")
+        say(f"{of_path(place)}: {several(len(findings), 'finding')}; no camera is made of it")
         return EXIT_FINDINGS
     site = assemble(place)
     if values.out:
         _write(site, Path(values.out), overwrite=values.overwrite)
-    elif values.https:
-        _serve_network(site, values.port)
-    else:
-        with listen(site, values.port) as server:
-            _serve(server, [f"http://localhost:{server.server_port}/"])
+        return 0
+    with listen(site, values.port, hosts=hosts, tls=tls) as server:
+        _serve(server, hosts)
     return 0
+
+
+def _secured() -> tuple[list[str], ssl.SSLContext]:
+    """The names and addresses that this machine goes by, the best first, and TLS for them all."""
+    name = socket.gethostname().partition(".")[0].lower() or "localhost"
+    hosts = list(dict.fromkeys([*addresses_here(), f"{name}.local", name, *LOCAL]))
+    return hosts, tls_with(self_signed(hosts))
 
 
 def _write(site: Site, out: Path, *, overwrite: bool) -> None:
@@ -82,25 +90,17 @@ def _write(site: Site, out: Path, *, overwrite: bool) -> None:
     )
 
 
-def _serve_network(site: Site, port: int | None) -> None:
-    """Serve with a certificate for every name and address that this machine goes by."""
-    name = socket.gethostname().partition(".")[0].lower() or "localhost"
-    names = ["localhost", name, f"{name}.local"]
-    addresses = ["127.0.0.1", *addresses_here()]
-    tls = tls_with(self_signed(names, addresses))
-    with listen(site, port, hosts=[*names, *addresses], tls=tls) as server:
+def _serve(server: SiteServer, hosts: Sequence[str]) -> None:
+    """Tell where, and serve until Ctrl-C."""
+    if server.tls is None:
+        print(f"http://{hosts[0]}:{server.server_port}/", flush=True)
+    else:
+        for host in [host for host in hosts if host not in LOCAL] or hosts:
+            print(f"https://{host}:{server.server_port}/", flush=True)
         say(
             "the browser will warn, since nobody vouches for the certificate: go on in spite of it "
             "if this is your network. Offline use needs a certificate that the phone trusts"
         )
-        hosts = addresses[1:] or addresses
-        _serve(server, [f"https://{host}:{server.server_port}/" for host in hosts])
-
-
-def _serve(server: SiteServer, addresses: list[str]) -> None:
-    """Tell where, and serve until Ctrl-C."""
-    for address in addresses:
-        print(address, flush=True)
     say("the camera is served there; Ctrl-C ends it")
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

@@ -20,7 +20,7 @@ from taxonvision.camera.site import assemble
 
 @pytest.fixture(scope="module")
 def pem():
-    return self_signed(["localhost", "desk.local"], ["127.0.0.1", "192.168.1.7"])
+    return self_signed(["192.168.1.7", "desk.local", "localhost", "127.0.0.1"])
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ def test_it_names_the_host_and_is_valid_for_days(pem):
 
     certificate = x509.load_pem_x509_certificate(pem)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["localhost", "desk.local"]
+    assert names.get_values_for_type(x509.DNSName) == ["desk.local", "localhost"]
     assert [str(each) for each in names.get_values_for_type(x509.IPAddress)] == [
-        "127.0.0.1", "192.168.1.7",
+        "192.168.1.7", "127.0.0.1",
     ]  # fmt: skip
     now = datetime.datetime.now(datetime.UTC)
     assert certificate.not_valid_before_utc < now
@@ -57,7 +57,7 @@ def test_it_names_the_host_and_is_valid_for_days(pem):
 
 
 def test_no_key_is_used_twice(pem):
-    assert self_signed(["localhost"], []).splitlines()[1:3] != pem.splitlines()[1:3]
+    assert self_signed(["localhost"]).splitlines()[1:3] != pem.splitlines()[1:3]
 
 
 def test_the_key_lies_in_no_file_that_others_may_read(pem, tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ import pytest
 from small_page import REAL, small_bundle_files, small_web
 
 from taxonvision.camera.site import assemble, write_site
-from taxonvision.cli.main import main
 from taxonvision.errors import AlreadyDone, UserError
 
 
@@ -127,20 +126,3 @@ def test_written_it_is_the_same_and_done_once(web, bundle, tmp_path):
     write_site(other, out, overwrite=True)
     assert (out / "bundle" / "labels.txt").read_text() == "monarch"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "other", "site", "web"]
-
-
-# The command, as far as it goes without serving.
-
-
-def test_findings_end_it(bundle, tmp_path, capsys):
-    assert main(["camera", f"--bundle={bundle}", f"--out={tmp_path / 'site'}"]) == 2
-    out, err = capsys.readouterr()
-    assert "taxonomy.csv is missing\n" in out
-    assert err.endswith("; it is not served\n")
-    assert not (tmp_path / "site").exists()
-
-
-@pytest.mark.parametrize("more", ["--https", "--port=8000"])
-def test_out_serves_nothing(bundle, tmp_path, capsys, more):
-    assert main(["camera", f"--bundle={bundle}", f"--out={tmp_path / 'site'}", more]) == 2
-    assert "leave out --https and --port" in capsys.readouterr().err

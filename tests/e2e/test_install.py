@@ -29,6 +29,8 @@ def test_the_wheel_holds_the_device_files_and_no_tests(wheel):
     assert "taxonvision/device_files/bundle.schema.json" in names
     assert "taxonvision/device_files/BUNDLE.md" in names
     assert "taxonvision/device_files/android/README.md" in names
+    assert "taxonvision/device_files/web/index.html" in names
+    assert "taxonvision/device_files/web/vendor/litert/LICENSE" in names
     assert "taxonvision/evaluation/report/templates/results.html" in names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "export"))]
 
@@ -56,6 +58,13 @@ def test_a_plain_install_names_photographs_without_tensorflow(wheel, workshop, t
         capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert compared.returncode == 0, compared.stderr
+    camera = subprocess.run(
+        [environment / "bin" / "taxonvision", "camera", f"--bundle={workshop.bundle()}",
+         f"--out={tmp_path / 'site'}"],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert camera.returncode == 0, camera.stderr
+    assert (tmp_path / "site/vendor/litert/wasm/litert_wasm_internal.wasm").stat().st_size > 2**20
     script = (
         "import importlib.util, json\n"
         "from taxonvision.runtime.device_files import device_file\n"
