@@ -21,6 +21,7 @@ from taxonvision.errors import UserError
 PORT = 8000
 _PORTS_TRIED = 20
 _SECONDS_TO_SPEAK = 30
+_TLS_HANDSHAKE = b"\x16"  # the first byte of who speaks TLS
 LOCAL = ("localhost", "127.0.0.1")
 """The names that this machine has for itself."""
 _TYPES = {
@@ -101,6 +102,9 @@ class SiteServer(ThreadingHTTPServer):
             super().finish_request(request, client_address)
             return
         request.settimeout(_SECONDS_TO_SPEAK)
+        if request.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
+            super().finish_request(request, client_address)
+            return
         with self.tls.wrap_socket(request, server_side=True) as secured:
             super().finish_request(secured, client_address)
 
@@ -134,6 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self._host() not in self.server.hosts:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return None
+        if self.server.tls is not None and not isinstance(self.connection, ssl.SSLSocket):
+            self._send_to_tls()
+            return None
         name = unquote(self.path.partition("?")[0]).removeprefix("/") or INDEX
         content = self.server.files.get(name)
         if content is None:
@@ -149,6 +156,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         return None if known else content
+
+    def _send_to_tls(self) -> None:
+        """Answer whoever typed the address without its https://, as some browsers read it."""
+        self.send_response(HTTPStatus.TEMPORARY_REDIRECT)
+        self.send_header("Location", f"https://{self.headers['Host']}/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _host(self) -> str:
         """The name that the client knows this server by, "" where it tells none."""

@@ -87,17 +87,26 @@ def test_who_trusts_it_is_served(secured, pem, host):
     connection.close()
 
 
-def test_who_does_not_trust_it_or_speaks_no_tls_is_no_news(secured, pem, capfd):
+def test_who_does_not_trust_it_is_no_news(secured, pem, capfd):
     stranger = http.client.HTTPSConnection("localhost", secured.server_port, timeout=10)
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.request("GET", "/")
-    plain = http.client.HTTPConnection("localhost", secured.server_port, timeout=10)
-    with pytest.raises((http.client.HTTPException, OSError)):
-        plain.request("GET", "/")
-        plain.getresponse()
-    plain.close()
+    for said in (b"", b"\x16\x03\x01", b"\0\0\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", secured.server_port)) as connection:
+            connection.sendall(said)
     test_who_trusts_it_is_served(secured, pem, "localhost")
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("name", "status"), [("localhost", 307), ("evil.example", 421)])
+def test_an_address_without_https_leads_to_it_and_tells_nothing(secured, name, status):
+    host = f"{name}:{secured.server_port}"
+    plain = http.client.HTTPConnection("localhost", secured.server_port, timeout=10)
+    plain.request("GET", "/bundle/labels.txt", headers={"Host": host})
+    answer = plain.getresponse()
+    assert (answer.status, b"comma" in answer.read()) == (status, False)
+    assert answer.headers["Location"] == (f"https://{host}/" if status == 307 else None)
+    plain.close()
 
 
 def test_a_handshake_that_does_not_come_keeps_nobody_waiting(secured, pem):
