@@ -38,6 +38,7 @@ from taxonvision.evaluation.results import (
     KnownTaxa,
     Results,
     write_known,
+    write_own_thresholds,
 )
 from taxonvision.evaluation.score_files import read_scores
 from taxonvision.evaluation.scores import NO_TAXON, Labelled
@@ -250,6 +251,7 @@ def _results(
     write_taxonomy(folder / "taxonomy.csv", results.taxonomy)
     write_names(folder / "names.csv", results.names)
     write_known(folder / KNOWN, results.known)
+    write_own_thresholds(folder, results.thresholds)
     return results
 
 

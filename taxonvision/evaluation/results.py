@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from taxonvision.errors import UserError
 from taxonvision.evaluation.score_files import read_scores
 from taxonvision.evaluation.scores import Scores
+from taxonvision.runtime.bundle_texts import THRESHOLD_COLUMNS, THRESHOLDS, read_thresholds
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.storage import read_manifest
 from taxonvision.tables import integer, read_csv, taxon_id_in, write_csv
@@ -83,6 +84,13 @@ class Results:
         return str(self.manifest["fingerprint"])
 
 
+def write_own_thresholds(folder: Path, thresholds: Thresholds) -> None:
+    """Write the thresholds of taxa that have their own, which results.json has no place for."""
+    if thresholds.by_taxon:
+        rows = sorted(thresholds.by_taxon.items())
+        write_csv(folder / THRESHOLDS, THRESHOLD_COLUMNS, rows)
+
+
 def write_known(path: Path, known: KnownTaxa) -> None:
     """Write `known.csv`."""
     columns = (known.taxon_ids.tolist(), known.training_photographs.tolist())
@@ -111,6 +119,9 @@ def read_results(folder: Path) -> Results:
         thresholds = Thresholds.from_json(manifest["thresholds"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / MANIFEST}: thresholds: {error}; evaluate again") from None
+    own = folder / THRESHOLDS
+    if own.exists():
+        thresholds = replace(thresholds, by_taxon=read_thresholds(_bytes_of(own), folder))
     scenes = folder / SCENES
     return Results(
         folder=folder,
@@ -122,3 +133,10 @@ def read_results(folder: Path) -> Results:
         names=read_names(folder / "names.csv"),
         thresholds=thresholds,
     )
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None

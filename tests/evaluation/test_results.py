@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from taxonvision.errors import UserError
-from taxonvision.evaluation.results import KnownTaxa, read_known, read_results, write_known
+from taxonvision.evaluation.results import (
+    KnownTaxa,
+    read_known,
+    read_results,
+    write_known,
+    write_own_thresholds,
+)
 from taxonvision.evaluation.score_files import write_scores
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.taxonomy.names import write_names
@@ -53,6 +59,14 @@ def test_scenes_are_read_where_there_are_some(folder, case_of):
     assert scenes.truth.tolist() == [0]
 
 
+def test_thresholds_of_taxa_are_read_as_written(folder):
+    write_own_thresholds(folder, Thresholds())
+    assert read_results(folder).thresholds == Thresholds()
+    write_own_thresholds(folder, Thresholds(by_taxon={13: 0.25, 12: 0.9}))
+    assert read_results(folder).thresholds.by_taxon == {12: 0.9, 13: 0.25}
+    assert read_results(folder).thresholds.shown_of(99) == Thresholds().shown
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -74,6 +88,7 @@ def test_a_manifest_that_does_not_do(folder, change, sentence):
         ("known.csv", "taxon_id,training_photographs\n12,-1\n"),
         ("known.csv", "taxon_id\n12\n"),
         ("scores.parquet", "none"),
+        ("thresholds.csv", "taxon_id,threshold\n12,high\n"),
     ],
 )
 def test_damaged_tables(folder, name, content):
