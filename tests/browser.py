@@ -98,10 +98,10 @@ class Browser:
 
 
 @contextmanager
-def open_browser(profile: Path) -> Iterator[Browser]:
-    """A browser with a new profile in a folder; the test is skipped where there is none.
+def open_browser(profile: Path, *more: str) -> Iterator[Browser]:
+    """A browser with a profile in a folder; the test is skipped where there is none.
 
-    With the variable CI set, the test fails instead.
+    It is started with `more` arguments. With the variable CI set, the test fails instead.
     """
     chromium = shutil.which("chromium")
     if chromium is None or not Path(CHROMEDRIVER).exists():
@@ -112,7 +112,7 @@ def open_browser(profile: Path) -> Iterator[Browser]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in (*_ARGUMENTS, f"--user-data-dir={profile}"):
+    for argument in (*_ARGUMENTS, f"--user-data-dir={profile}", *more):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
