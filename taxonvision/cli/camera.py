@@ -23,6 +23,7 @@ from taxonvision.camera.server import LOCAL, SiteServer, addresses_here, listen
 from taxonvision.camera.site import Site, assemble, write_site
 from taxonvision.errors import UserError
 from taxonvision.progress import say, working
+from taxonvision.runtime.device_files import device_file
 from taxonvision.runtime.verify import verify
 from taxonvision.text import for_screen, of_path, several
 
@@ -86,7 +87,7 @@ def _write(site: Site, out: Path, *, overwrite: bool) -> None:
     say(f"{of_path(out)}: {several(len(site.files), 'file')}, {size:.1f} MB")
     say(
         "put the folder on any host that serves HTTPS, also below a path; phones open its address "
-        "and can install it. README.md of export/web tells which headers help"
+        f"and can install it. Which headers help: {device_file('web/README.md')}"
     )
 
 
