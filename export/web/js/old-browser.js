@@ -4,11 +4,11 @@
   "use strict";
 
   function sentence() {
-    if (!("noModule" in document.createElement("script"))) {
-      return "This browser is too old for the camera. Any browser of the last three years will do: please update it, or try another one.";
+    if (typeof WebAssembly !== "object") {
+      return "WebAssembly is missing or switched off, as some phones do in their lockdown mode; the model needs it. Allow it for this page, or try another browser.";
     }
-    if (typeof WebAssembly !== "object" || typeof createImageBitmap !== "function") {
-      return "This browser cannot run the recogniser, because WebAssembly is missing or switched off (some phones do so in their lockdown mode). Please try another browser.";
+    if (!("noModule" in document.createElement("script")) || !window.createImageBitmap) {
+      return "Any browser of the last three years will do: please update it, or try another one.";
     }
     return "";
   }
@@ -16,7 +16,7 @@
   function say(text) {
     document.documentElement.setAttribute("data-mode", "error");
     document.documentElement.setAttribute("data-error", "old-browser");
-    document.getElementById("name").textContent = "This browser is too old";
+    document.getElementById("name").textContent = "This browser cannot run it";
     document.getElementById("hint").textContent = text;
   }
 
@@ -24,7 +24,7 @@
   window.addEventListener("error", function (event) {
     var started = document.documentElement.hasAttribute("data-started");
     if (!started && event instanceof ErrorEvent && event.error instanceof SyntaxError) {
-      say("This browser does not understand the camera's program. Please update it, or try another one.");
+      say("It does not understand the program of this page: please update it, or try another one.");
     }
   });
 
