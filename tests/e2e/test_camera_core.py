@@ -30,7 +30,7 @@ from random_trees import forests
 
 from taxonvision.errors import UserError
 from taxonvision.photograph import read_upright
-from taxonvision.runtime.answer import Node, best_classes, decide
+from taxonvision.runtime.answer import Node, best_classes, decide, kept
 from taxonvision.runtime.bundle import open_bundle
 from taxonvision.runtime.contract import Contract
 from taxonvision.runtime.probabilities import probabilities_of
@@ -214,8 +214,7 @@ def test_photographs_become_the_pixels_of_python(core, tmp_path):
 
 
 @pytest.mark.slow
-def test_frames_of_a_camera_are_close(core, tmp_path):
-    """The canvas of the browser has to shrink them antialiased, if not exactly as Pillow."""
+def test_frames_of_a_camera_become_the_pixels_of_python(core, tmp_path):
     rng = np.random.default_rng(2)
     pixels = rng.integers(0, 256, (72, 128, 3), dtype=np.uint8)
     picture = Image.fromarray(pixels).resize((1280, 720), Image.Resampling.BICUBIC)
@@ -232,9 +231,8 @@ def test_frames_of_a_camera_are_close(core, tmp_path):
         return [...core.pixelsOf(video, 224, 0.875)];""",
         core.place(tmp_path, "frames") + "/frame.png",
     )
-    expected = Contract(224, 0.875).apply(picture).astype(int)
-    difference = np.abs(np.array(found).reshape(expected.shape) - expected)
-    assert difference.mean() < 3, difference.mean()
+    expected = Contract(224, 0.875).apply(picture)
+    assert found == expected.ravel().tolist()
 
 
 @st.composite
@@ -292,6 +290,21 @@ def test_it_decides_as_python_does_over_many_taxa(core):
     for sharpness in (0.001, 0.1, 1):
         scores = rng.dirichlet(np.full(len(classes), sharpness))
         _assert_decides_alike(core, roll_up, classes, scores.tolist(), Thresholds(kept_share=0))
+
+
+@pytest.mark.slow
+def test_no_score_is_above_1(core):
+    """A sum of shares that rounding puts above 1 does not pass a threshold of 1."""
+    rng = np.random.default_rng(4)
+    taxa = [Taxon.of_rank(1, None, "genus", "T"), *(
+        Taxon.of_rank(i, 1, "species", "T") for i in range(2, 9)
+    )]  # fmt: skip
+    roll_up = RollUp(Taxonomy(taxa), range(2, 9))
+    drawn = rng.dirichlet(np.ones(7), 200).astype(np.float32)
+    above = [scores for scores in drawn if roll_up.node_scores(kept(scores, 0)[None])[0, 0] > 1]
+    assert above
+    thresholds = Thresholds(kept_share=0, shown=1)
+    _assert_decides_alike(core, roll_up, range(2, 9), above[0].tolist(), thresholds)
 
 
 def _assert_decides_alike(
@@ -486,35 +499,43 @@ def test_hostile_names_stay_text(core, bundles, tmp_path):
 
 @pytest.mark.slow
 def test_memory_stays_flat(core, bundles):
-    """500 frames, scored and decided."""
-    address = core.place(bundles["int8"], "flat")
+    """2,000 frames, scored and decided."""
     core.run(
         """const bundle = await core.openBundle(a);
         const recognizer = await core.loadRecognizer(bundle);
         const rollUp = new core.RollUp(bundle.taxonomy);
         const smoother = new core.Smoother({halfLife: 5});
-        const canvas = new OffscreenCanvas(640, 480);
-        canvas.getContext('2d').fillRect(9, 9, 300, 300);
+        const canvas = new OffscreenCanvas(64, 48);
+        canvas.getContext('2d').fillRect(9, 9, 30, 30);
         globalThis.scoreFrames = async (count) => {
             for (let frame = 0; frame < count; frame++) {
                 const pixels = core.pixelsOf(canvas, bundle.size, bundle.cropRatio);
                 core.decide(bundle, rollUp, smoother.add(await recognizer.score(pixels)));
             }
-            return litert.getGlobalLiteRt().liteRtWasm.HEAPU8.length;
         };""",
-        address,
+        core.place(bundles["int8"], "flat"),
     )
 
     def used(frames: int) -> tuple[int, int]:
-        wasm = core.run("return scoreFrames(a)", frames)
+        core.run("await scoreFrames(a)", frames)
+        # What the engine uses is its memory but for what can be had before it has to grow.
+        wasm = core.run(
+            """const engine = litert.getGlobalLiteRt().liteRtWasm;
+            const bytes = engine.HEAPU8.length;
+            const blocks = [];
+            while (engine.HEAPU8.length === bytes) blocks.push(engine._malloc(2 ** 14));
+            for (const block of blocks) engine._free(block);
+            return bytes - blocks.length * 2 ** 14;"""
+        )
         core.browser.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
         heap = core.browser.driver.execute_cdp_cmd("Runtime.getHeapUsage", {})
-        return wasm, heap["usedSize"] + heap.get("backingStorageSize", 0)
+        return wasm, heap["usedSize"]
 
+    used(50)
     wasm_before, heap_before = used(50)
-    wasm_after, heap_after = used(500)
-    assert wasm_after == wasm_before
-    assert heap_after - heap_before < 500_000  # a kilobyte a frame would be as much
+    wasm_after, heap_after = used(2000)
+    assert wasm_after - wasm_before < 100_000
+    assert heap_after - heap_before < 400_000
 
 
 def _photographs(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@
 const BITS = 22;
 const HALF = 1 << (BITS - 1);
 
-/** Shrinks or enlarges a square whose rows come from top to bottom, a band at a time. */
+/** Shrinks or enlarges squares of one kind, whose rows come from top to bottom, in bands. */
 export class SquareResizer {
   #side;
   #size;
@@ -17,8 +17,8 @@ export class SquareResizer {
   #filled = 0;
 
   /**
-   * @param {number} side of the square, in pixels
-   * @param {number} size of the result
+   * @param {number} side of the squares, in pixels
+   * @param {number} size of the results
    */
   constructor(side, size) {
     this.#side = side;
@@ -27,44 +27,51 @@ export class SquareResizer {
     this.#narrow = new Uint8ClampedArray(side * size * 3);
   }
 
+  /** Whether it is made for such squares. @param {number} side @param {number} size */
+  isFor(side, size) {
+    return this.#side === side && this.#size === size;
+  }
+
   /**
    * The next rows of the square.
    *
    * @param {Uint8ClampedArray} rgba
    */
   add(rgba) {
-    const [side, size, narrow] = [this.#side, this.#size, this.#narrow];
-    for (let start = 0; start < rgba.length; start += 4 * side) {
-      const into = 3 * size * this.#filled++;
-      for (let x = 0; x < size; x++) this.#pixel(rgba, start, 4, x, narrow, into + 3 * x);
+    for (let start = 0; start < rgba.length; start += 4 * this.#side) {
+      const into = 3 * this.#size * this.#filled++;
+      resizeLine(rgba, start, 4, this.#filter, this.#narrow, into, 3);
     }
   }
 
   /**
-   * The whole square resized.
+   * The whole square resized; the next may follow.
    *
    * @param {Uint8ClampedArray} rgb rows, columns, channels: written to
    */
   finish(rgb) {
-    const size = this.#size;
-    for (let y = 0; y < size; y++) {
-      for (let x = 0; x < size; x++) {
-        this.#pixel(this.#narrow, 3 * x, 3 * size, y, rgb, 3 * (y * size + x));
-      }
-    }
+    const row = 3 * this.#size;
+    for (let x = 0; x < row; x += 3) resizeLine(this.#narrow, x, row, this.#filter, rgb, x, row);
+    this.#filled = 0;
   }
+}
 
-  /** Pixel `place` of a line that begins at `start` and whose pixels are `step` bytes apart. */
-  #pixel(source, start, step, place, into, at) {
-    const { first, ends, weights } = this.#filter;
-    let [red, green, blue] = [HALF, HALF, HALF];
-    let from = start + first[place] * step;
-    for (let i = place === 0 ? 0 : ends[place - 1]; i < ends[place]; i++) {
+/**
+ * Resize one line of pixels, a row or a column.
+ *
+ * It begins at `start` in the source and at `at` in the result, where its pixels are `step` and
+ * `stride` bytes apart.
+ */
+function resizeLine(source, start, step, { first, ends, weights }, into, at, stride) {
+  for (let place = 0, i = 0; place < ends.length; place++, at += stride) {
+    let red = HALF;
+    let green = HALF;
+    let blue = HALF;
+    for (let from = start + first[place] * step; i < ends[place]; i++, from += step) {
       const weight = weights[i];
       red += weight * source[from];
       green += weight * source[from + 1];
       blue += weight * source[from + 2];
-      from += step;
     }
     into[at] = red >> BITS; // above 255 it is clamped
     into[at + 1] = green >> BITS;
