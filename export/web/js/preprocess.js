@@ -67,7 +67,7 @@ export function pixelsOf(source, size, cropRatio) {
   if (!resizer.isFor(side, size)) resizer = new SquareResizer(side, size);
   const rows = Math.max(1, Math.min(side, Math.floor(BAND_PIXELS / side)));
   for (let done = 0; done < side; done += rows) {
-    resizer.add(bandOf(source, left, top + done, side, Math.min(rows, side - done)));
+    resizer.add(bandOf(source, left, top + done, side, Math.min(rows, side - done)), done);
   }
   resizer.finish(pixels);
   return pixels;

@@ -8,13 +8,12 @@
 const BITS = 22;
 const HALF = 1 << (BITS - 1);
 
-/** Shrinks or enlarges squares of one kind, whose rows come from top to bottom, in bands. */
+/** Shrinks or enlarges squares of one kind, whose rows come in bands. */
 export class SquareResizer {
   #side;
   #size;
   #filter;
   #narrow; // all rows, each `size` wide
-  #filled = 0;
 
   /**
    * @param {number} side of the squares, in pixels
@@ -33,26 +32,27 @@ export class SquareResizer {
   }
 
   /**
-   * The next rows of the square.
+   * Take in rows of a square.
    *
    * @param {Uint8ClampedArray} rgba
+   * @param {number} top which row is the first
    */
-  add(rgba) {
+  add(rgba, top) {
+    let into = 3 * this.#size * top;
     for (let start = 0; start < rgba.length; start += 4 * this.#side) {
-      const into = 3 * this.#size * this.#filled++;
       resizeLine(rgba, start, 4, this.#filter, this.#narrow, into, 3);
+      into += 3 * this.#size;
     }
   }
 
   /**
-   * The whole square resized; the next may follow.
+   * The square resized, once all rows are there.
    *
    * @param {Uint8ClampedArray} rgb rows, columns, channels: written to
    */
   finish(rgb) {
     const row = 3 * this.#size;
     for (let x = 0; x < row; x += 3) resizeLine(this.#narrow, x, row, this.#filter, rgb, x, row);
-    this.#filled = 0;
   }
 }
 
