@@ -80,11 +80,11 @@ class Decision:
 
 def decide(roll_up: RollUp, scores: np.ndarray, thresholds: Thresholds) -> Decision:
     """What one photograph's probabilities, float [C], say under these thresholds."""
-    rolled_up = roll_up.node_scores(kept(scores, thresholds.kept_share)[None])[0]
+    shares = kept(scores, thresholds.kept_share)
+    rolled_up = roll_up.node_scores(shares[None])[0]
+    best = roll_up.best_branch(rolled_up, shares)
     # A sum of shares may be a hair above 1, which would be above a threshold of 1.
-    branch = [
-        Node(node, min(float(rolled_up[node]), 1.0)) for node in roll_up.best_branch(rolled_up)
-    ]
+    branch = [Node(node, min(float(rolled_up[node]), 1.0)) for node in best]
     if is_unknown(scores, thresholds.unknown):
         return Decision(False, branch, None, None)
     sure = _sure(roll_up, branch, thresholds)

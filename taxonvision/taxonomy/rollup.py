@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -28,11 +28,13 @@ class RollUp:
         tree = taxonomy.closure(class_taxon_ids)
         self.taxonomy = tree
         self.class_count = len(class_taxon_ids)
-        order, starts, stops, nodes, parents = _walk(tree, class_taxon_ids)
+        class_of = {taxon_id: position for position, taxon_id in enumerate(class_taxon_ids)}
+        order, starts, stops, nodes, parents = _walk(tree, class_of)
         self._class_order = np.array(order, dtype=np.int64)
         self._ranges = np.column_stack([starts, stops]).astype(np.int64).ravel()
         self.node_ids = np.array(nodes, dtype=np.int64)
         self.parents = np.array(parents, dtype=np.int64)
+        self._classes = [class_of.get(node, -1) for node in nodes]  # that sit on the nodes
         self.rank_levels = np.array([tree[node].rank_level for node in nodes], dtype=np.float64)
 
     def node_scores(self, scores: np.ndarray, nodes: np.ndarray | None = None) -> np.ndarray:
@@ -47,11 +49,12 @@ class RollUp:
         # that have the same score.
         return np.add.reduceat(in_order, ranges, axis=1)[:, ::2]
 
-    def best_branch(self, node_scores: np.ndarray) -> list[int]:
+    def best_branch(self, node_scores: np.ndarray, scores: np.ndarray) -> list[int]:
         """Greedy descent: from the best root to the best child and on, as node indices.
 
         Args:
             node_scores: float64 [M], one photograph's row of `node_scores`.
+            scores: float64 [C], the class scores that it was summed up from.
 
         The descent ends where a class that sits on an inner node outscores each of its children.
         Source: the roll-up of iNaturalist's camera plugin (best branch from Life).
@@ -61,9 +64,8 @@ class RollUp:
         while len(candidates):
             best = int(candidates[np.argmax(node_scores[candidates])])
             if branch:
-                children = float(node_scores[candidates].sum())
-                own = float(node_scores[branch[-1]]) - children
-                if own > node_scores[best]:
+                own = self._classes[branch[-1]]
+                if own >= 0 and scores[own] > node_scores[best]:
                     break
             branch.append(best)
             candidates = np.flatnonzero(self.parents == best)
@@ -71,10 +73,9 @@ class RollUp:
 
 
 def _walk(
-    tree: Taxonomy, class_taxon_ids: Sequence[int]
+    tree: Taxonomy, class_of: Mapping[int, int]
 ) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
     """Number nodes and classes in depth-first order, so that a node's classes are one range."""
-    class_of = {taxon_id: position for position, taxon_id in enumerate(class_taxon_ids)}
     children = tree.children()
     order: list[int] = []
     starts: list[int] = []

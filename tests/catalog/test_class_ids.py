@@ -174,10 +174,14 @@ def test_roll_up_of_a_class_that_gets_a_class_below_it():
         (0, 10, "genus"), (1, 13, "species"), (2, 11, "species"),
     ]  # fmt: skip
     rollup = RollUp(TREE, [c.taxon_id for c in classes])
-    scores = rollup.node_scores(np.array([[0.25, 0.125, 0.5], [0.75, 0.25, 0.0]]))
+    full = np.array([[0.25, 0.125, 0.5], [0.75, 0.25, 0.0]])
+    scores = rollup.node_scores(full)
     by_taxon = dict(zip(rollup.node_ids.tolist(), scores.T.tolist(), strict=True))
     assert by_taxon == {1: [0.875, 1.0], 10: [0.875, 1.0], 11: [0.5, 0.0], 13: [0.125, 0.25]}
-    branches = [rollup.node_ids[rollup.best_branch(row)].tolist() for row in scores]
+    branches = [
+        rollup.node_ids[rollup.best_branch(row, own)].tolist()
+        for row, own in zip(scores, full, strict=True)
+    ]
     assert branches == [[1, 10, 11], [1, 10]]  # where the genus outscores its species it answers
 
 

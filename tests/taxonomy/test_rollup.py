@@ -69,8 +69,9 @@ def test_nodes_are_the_closure_parents_first(case):
 def test_best_branch_is_a_way_down_from_a_root(case, data):
     tree, classes = case
     rollup = RollUp(tree, classes)
-    for row in rollup.node_scores(data.draw(scores_for(len(classes)))):
-        branch = rollup.best_branch(row)
+    scores = data.draw(scores_for(len(classes)))
+    for row, own in zip(rollup.node_scores(scores), scores, strict=True):
+        branch = rollup.best_branch(row, own)
         assert rollup.parents[branch].tolist() == [-1, *branch[:-1]]
         assert row[branch[0]] == row[rollup.parents == -1].max()
         for node in branch[1:]:
@@ -93,8 +94,8 @@ GENUS_AND_SPECIES = Taxonomy(
 
 def branch_of(scores):
     rollup = RollUp(GENUS_AND_SPECIES, [10, 11, 20, 21])
-    row = rollup.node_scores(np.array([scores]))[0]
-    return rollup.node_ids[rollup.best_branch(row)].tolist()
+    own = np.array(scores)
+    return rollup.node_ids[rollup.best_branch(rollup.node_scores(own[None])[0], own)].tolist()
 
 
 def test_a_class_on_an_inner_node_adds_its_own_score():
@@ -110,6 +111,8 @@ def test_a_class_on_an_inner_node_adds_its_own_score():
 def test_best_branch_stops_at_an_inner_class_that_outscores_its_children():
     assert branch_of([0.3, 0.1, 0.5, 0.1]) == [30, 20]
     assert branch_of([0.5, 0.1, 0.3, 0.1]) == [30, 20, 10]
+    # Of equal scores the child is taken, also where the genus minus its species would be more.
+    assert branch_of([0.01, 0.02, 0.02, 0]) == [30, 20, 11]
 
 
 def test_best_branch_is_greedy_not_that_of_the_best_class():

@@ -36,8 +36,9 @@ const SPECIES_LEVEL = 10;
  */
 export function decide(bundle, rollUp, probabilities) {
   const { thresholds, taxonomy } = bundle;
-  const rolledUp = rollUp.nodeScores(kept(probabilities, thresholds.keptShare));
-  const branch = rollUp.bestBranch(rolledUp).map((node) => ({
+  const shares = kept(probabilities, thresholds.keptShare);
+  const rolledUp = rollUp.nodeScores(shares);
+  const branch = rollUp.bestBranch(rolledUp, shares).map((node) => ({
     node,
     score: Math.min(rolledUp[node], 1), // a sum of shares may be a hair above 1
   }));

@@ -52,17 +52,17 @@ export class RollUp {
    * first in the table. It ends where an output that sits on an inner node outscores each child.
    *
    * @param {Float64Array} nodeScores
+   * @param {ArrayLike<number>} scores one an output, those that the nodes' were summed up from
    * @returns {number[]} indices of nodes
    */
-  bestBranch(nodeScores) {
+  bestBranch(nodeScores, scores) {
     const branch = [];
     let candidates = this.taxonomy.roots;
     while (candidates.length > 0) {
       const best = candidates.reduce((a, b) => (nodeScores[b] > nodeScores[a] ? b : a));
       if (branch.length > 0) {
-        const below = sumOf(candidates.map((node) => nodeScores[node]));
-        const own = nodeScores[branch.at(-1)] - below;
-        if (own > nodeScores[best]) break;
+        const { leaf } = this.taxonomy.nodes[branch.at(-1)];
+        if (leaf >= 0 && scores[leaf] > nodeScores[best]) break;
       }
       branch.push(best);
       candidates = this.taxonomy.children[best];
