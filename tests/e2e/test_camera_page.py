@@ -458,14 +458,56 @@ def damaged_site(site: Site) -> Site:
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_said(page, site, script, code, sentence):
-    with served(site if script else damaged_site(site)) as port:
-        ask = page.browser.driver.execute_cdp_cmd
-        added = before_all(page.browser, script)
+    with served(site if script else damaged_site(site)) as port, replaced(page, script):
         broken = replace(page, address=f"http://localhost:{port}/")
         broken.open(ready="error")
         broken.browser.wait_for(f"document.documentElement.dataset.error === '{code}'")
         assert sentence in broken.text("hint")
         assert not broken.browser.find("#choose-instead").is_displayed()
+
+
+@pytest.mark.parametrize(
+    "error, title, advice",
+    [
+        ("NotReadableError", "The camera is in use", "Close that one"),
+        ("AbortError", "The camera is in use", "Close that one"),
+        ("OverconstrainedError", "No camera found", "Connect a camera"),
+        ("SomethingNew", "The camera does not start", "a reason"),
+    ],
+)
+def test_why_there_is_no_camera_is_said(page, error, title, advice):
+    throw = f"async () => {{ throw new DOMException('a reason', '{error}') }}"
+    with replaced(page, f"navigator.mediaDevices.getUserMedia = {throw}"):
+        page.open(ready="error")
+        assert page.text("name") == title
+        assert advice in page.text("hint")
+        assert page.browser.find("#retry").is_displayed()
+        assert page.browser.find("#choose-instead").is_displayed()
+
+
+def test_a_photograph_is_named_before_the_camera_is_allowed(page):
+    never = "navigator.mediaDevices.getUserMedia = () => new Promise(() => {})"
+    with replaced(page, never):
+        page.browser.driver.get(page.address)
+        page.browser.wait_for(
+            "document.getElementById('hint').textContent.startsWith('Allow the camera')"
+        )
+        content = jpeg(quarters())
+        give(page, "drop", content)
+        species_told(page, page.answer(content))
+        page.click("shutter")
+        page.browser.wait_for("document.documentElement.dataset.mode === 'loading'")
+        assert page.text("hint").startswith("Allow the camera")
+
+
+@contextmanager
+def replaced(page: Page, script: str) -> Iterator[None]:
+    """Pages find something else than what the browser has."""
+    added = before_all(page.browser, script)
+    try:
+        yield
+    finally:
+        ask = page.browser.driver.execute_cdp_cmd
         ask("Page.removeScriptToEvaluateOnNewDocument", {"identifier": added})
         page.browser.driver.get("about:blank")
 

@@ -1,7 +1,10 @@
 // The camera as a whole: which mode it is in, and what follows from what a person does.
 //
-// loading -> live <-> frozen        the camera, and one of its pictures standing still
-//         -> error <-> photograph   without a camera; a photograph can be looked at from anywhere
+// loading    the model is fetched, or the person is being asked for the camera
+// live       the camera's pictures, one after the other
+// frozen     one of them, standing still
+// photograph one from elsewhere; it can be looked at from all other modes, and leads back there
+// error      there is no camera
 
 import { decide, suggestions } from "./answer.js";
 import { cameraComplaint, photographComplaint } from "./complaints.js";
@@ -17,7 +20,6 @@ import { dotsOf, NOT_SURE, shownOf, verdictOf } from "./shown.js";
 import { Smoother } from "./smoothing.js";
 import { Steady } from "./steady.js";
 import { Still } from "./still.js";
-import { Viewfinder } from "./viewfinder.js";
 
 const GUESSES = 10;
 const HALF_LIFE = 4; // frames: an eighth of a second at thirty a second
@@ -35,7 +37,7 @@ export class App {
   #verdict = NOT_SURE; // what is shown
   #answer = null; // of the picture that stands still
 
-  #viewfinder = new Viewfinder(byId("video"));
+  #viewfinder;
   #still = new Still(byId("still"), byId("backdrop"));
   #plate;
   #sheet = new Sheet();
@@ -49,14 +51,17 @@ export class App {
    * @param {import("./bundle.js").Bundle} bundle
    * @param {import("./recognizer.js").Recognizer} recognizer
    * @param {import("./plate.js").Plate} plate
+   * @param {import("./viewfinder.js").Viewfinder} viewfinder
    */
-  constructor(bundle, recognizer, plate) {
+  constructor(bundle, recognizer, plate, viewfinder) {
     this.#bundle = bundle;
     this.#recognizer = recognizer;
     this.#rollUp = new RollUp(bundle.taxonomy);
     this.#dots = dotsOf(bundle.taxonomy);
     this.#plate = plate;
+    this.#viewfinder = viewfinder;
     this.#plate.setDots(this.#dots);
+    byId("reticle").style.setProperty("--crop", bundle.cropRatio);
   }
 
   /** live, frozen, photograph, error or loading */
@@ -76,10 +81,18 @@ export class App {
     if (this.#answer) this.#fillSheet();
   }
 
-  /** @param {string} language chosen by the person */
-  chooseLanguage(language) {
-    keep("language", language);
-    return this.speak(language);
+  /**
+   * @param {string} language chosen by the person
+   * @returns {Promise<string>} the language that the names are in from now on
+   */
+  async chooseLanguage(language) {
+    try {
+      await this.speak(language);
+      keep("language", language);
+    } catch (error) {
+      notice(error.message); // its names are damaged or out of reach: the others still do
+    }
+    return this.#language;
   }
 
   /**
@@ -91,7 +104,7 @@ export class App {
     try {
       await opening(this.#viewfinder);
       this.#complaint = null;
-      this.lookAround();
+      if (this.#mode !== "photograph") this.lookAround();
       const cameras = await this.#viewfinder.cameras();
       listCameras(cameras, this.#viewfinder.device);
       byId("switch").disabled = cameras.length < 2;
@@ -112,9 +125,15 @@ export class App {
     return this.openCamera((viewfinder) => viewfinder.open({ deviceId: { exact: deviceId } }));
   }
 
-  /** @param {boolean} on */
-  light(on) {
-    return this.#viewfinder.light(on);
+  /** Turn the camera's light on or off. */
+  async toggleLight() {
+    const on = byId("torch").getAttribute("aria-pressed") !== "true";
+    try {
+      await this.#viewfinder.light(on);
+      byId("torch").setAttribute("aria-pressed", on);
+    } catch {
+      notice("The light cannot be used now");
+    }
   }
 
   /** Back to the live picture, or to what is said where there is none. */
@@ -125,6 +144,11 @@ export class App {
     if (this.#complaint) {
       this.#enter("error");
       this.#plate.complain(this.#complaint, true);
+      return;
+    }
+    if (!this.#viewfinder.running) {
+      this.#enter("loading");
+      this.#plate.wait("Allow the camera, or choose a photograph.");
       return;
     }
     this.#smoother.reset();
@@ -197,7 +221,9 @@ export class App {
 
   #probabilitiesOf(picture) {
     const { size, cropRatio } = this.#bundle;
-    const scored = this.#turn.then(() => this.#recognizer.score(pixelsOf(picture, size, cropRatio)));
+    const scored = this.#turn.then(() =>
+      this.#recognizer.score(pixelsOf(picture, size, cropRatio)),
+    );
     this.#turn = scored.catch(() => {}); // whoever asked hears of it
     return scored;
   }
@@ -207,7 +233,7 @@ export class App {
     document.documentElement.dataset.mode = mode;
     if (mode !== "error") delete document.documentElement.dataset.error;
     const shutter = byId("shutter");
-    shutter.disabled = mode === "error";
+    shutter.disabled = mode === "error" || mode === "loading";
     shutter.setAttribute("aria-label", mode === "live" ? "Freeze" : "Back to the camera");
   }
 

@@ -38,7 +38,11 @@ function row(result, { license, attribution }, picture) {
     result.passed ? "passed" : "failed",
     picture,
     make("b", "", result.passed ? "Passed" : "Failed"),
-    make("span", "", `${result.file}, ${result.exact ? "exact pixels" : "a photograph to prepare"}`),
+    make(
+      "span",
+      "",
+      `${result.file}, ${result.exact ? "exact pixels" : "a photograph to prepare"}`,
+    ),
     make("span", "", worst),
     make("small", "", `${attribution}, ${license}`),
   );

@@ -11,10 +11,7 @@ import { BundleError, EngineError, PhotographError } from "./errors.js";
  */
 
 const CAMERA = {
-  NotFoundError: [
-    "No camera found",
-    "Connect a camera and try again, or choose a photograph.",
-  ],
+  NotFoundError: ["No camera found", "Connect a camera and try again, or choose a photograph."],
   NotAllowedError: [
     "The camera is not allowed",
     "Tap the sign beside the address of this page, allow the camera there, and try again. A photograph can be chosen all the same.",
@@ -66,13 +63,24 @@ export function cameraComplaint(error) {
  */
 export function modelComplaint(error) {
   if (error instanceof BundleError) {
-    return { code: "BundleError", title: "The model cannot be used", advice: error.message, retry: true };
+    return {
+      code: "BundleError",
+      title: "The model cannot be used",
+      advice: error.message,
+      retry: true,
+    };
   }
   if (error instanceof EngineError) {
-    return { code: "EngineError", title: "This browser cannot run it", advice: error.message, retry: true };
+    return {
+      code: "EngineError",
+      title: "This browser cannot run it",
+      advice: error.message,
+      retry: true,
+    };
   }
   if (error instanceof RangeError) {
-    const advice = "The browser has not enough memory for the model. Close other pages and try again.";
+    const advice =
+      "The browser has not enough memory for the model. Close other pages and try again.";
     return { code: "memory", title: "Too little memory", advice, retry: true };
   }
   const advice = `This should not happen: ${error.message || error.name}. Load the page again.`;

@@ -11,11 +11,13 @@ import { tellOffline } from "./offline-news.js";
 import { Plate } from "./plate.js";
 import { loadRecognizer } from "./recognizer.js";
 import { kept, languageOf } from "./settings.js";
+import { Viewfinder } from "./viewfinder.js";
 
 const BUNDLE = new URL("../bundle/", import.meta.url);
-const MIB = 2 ** 20;
+const MEGABYTE = 1e6;
 
 const plate = new Plate();
+const viewfinder = new Viewfinder(byId("video"));
 
 document.documentElement.dataset.started = "";
 addEventListener("unhandledrejection", ({ reason }) => giveUp(reason));
@@ -23,12 +25,16 @@ tellOffline();
 start();
 
 async function start() {
+  const checking = new URLSearchParams(location.search).has("check");
+  // Asked for at once: the person answers while the model is fetched.
+  const opening = checking ? null : viewfinder.open();
+  opening?.catch(() => {}); // told of later
   try {
     const bundle = await openBundle(BUNDLE, { verify: canVerify(), onProgress: tellProgress });
     tellAbout(bundle);
     const recognizer = await loadRecognizer(bundle);
-    if (new URLSearchParams(location.search).has("check")) await showCheck(bundle, recognizer);
-    else await openApp(bundle, recognizer);
+    if (checking) await showCheck(bundle, recognizer);
+    else await openApp(bundle, recognizer, opening);
   } catch (error) {
     giveUp(error);
   }
@@ -36,7 +42,9 @@ async function start() {
 
 /** Without a bundle that can be used there is nothing to do but to say why. */
 function giveUp(error) {
+  viewfinder.close();
   document.documentElement.dataset.mode = "error";
+  for (const button of byId("controls").children) button.disabled = true;
   plate.complain(modelComplaint(error), false);
   byId("retry").onclick = () => location.reload();
 }
@@ -48,23 +56,25 @@ function canVerify() {
 
 function tellProgress({ file, loaded, total }) {
   if (file !== "model.tflite" || document.documentElement.dataset.mode !== "loading") return;
-  plate.wait(`Fetching the model, ${(total / MIB).toFixed(1)} MB, once.`, loaded / total);
+  plate.wait(`Fetching the model, ${(total / MEGABYTE).toFixed(1)} MB, once.`, loaded / total);
 }
 
-async function openApp(bundle, recognizer) {
-  const app = new App(bundle, recognizer, plate);
+async function openApp(bundle, recognizer, opening) {
+  const app = new App(bundle, recognizer, plate, viewfinder);
   const language = languageOf(bundle.languages, kept("language"), navigator.languages);
-  offerLanguages(bundle.languages, language, (chosen) => app.chooseLanguage(chosen));
+  offerLanguages(bundle.languages, language, async (chosen) => {
+    byId("language").value = await app.chooseLanguage(chosen);
+  });
   onCameraChosen((deviceId) => app.chooseCamera(deviceId));
   await app.speak(language);
   listenTo(app);
-  await app.openCamera();
+  app.lookAround();
+  await app.openCamera(() => opening);
 }
 
 function listenTo(app) {
-  const choose = acceptPhotographs(
-    { file: byId("file"), dropzone: byId("dropzone") },
-    (blob) => app.lookAtPhotograph(blob),
+  const choose = acceptPhotographs({ file: byId("file"), dropzone: byId("dropzone") }, (blob) =>
+    app.lookAtPhotograph(blob),
   );
   const freezeOrReturn = () => (app.mode === "live" ? app.freeze() : app.lookAround());
   const onClick = (id, action) => byId(id).addEventListener("click", action);
@@ -75,10 +85,8 @@ function listenTo(app) {
   onClick("retry", () => app.openCamera());
   onClick("switch", () => app.switchCamera());
   onClick("open-menu", () => app.toggleMenu());
-  onClick("torch", ({ currentTarget: button }) => {
-    const on = button.getAttribute("aria-pressed") !== "true";
-    app.light(on).then(() => button.setAttribute("aria-pressed", on));
-  });
+  onClick("torch", () => app.toggleLight());
+  byId("choose").disabled = byId("open-menu").disabled = false;
   document.addEventListener("visibilitychange", () => app.onVisibility(document.hidden));
   document.addEventListener("keydown", (event) => onKey(event, app));
 }

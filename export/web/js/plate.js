@@ -42,13 +42,14 @@ export class Plate {
   }
 
   /**
-   * @param {string} what is fetched
-   * @param {number} share of it that is here
+   * @param {string} what is waited for
+   * @param {number} [share] of it that is done, where that is known
    */
   wait(what, share) {
+    this.#title("One moment", false, "en");
     this.#hint.textContent = what;
-    this.#progress.hidden = false;
-    this.#progress.value = share;
+    this.#progress.hidden = share === undefined;
+    this.#progress.value = share ?? 0;
   }
 
   /**

@@ -48,4 +48,5 @@ export function languageOf(languages, chosen, read) {
 }
 
 const base = (language) => language.split(/[-_]/)[0];
-const same = (one, other) => one.replace("_", "-").toLowerCase() === other.replace("_", "-").toLowerCase();
+const same = (one, other) =>
+  one.replace("_", "-").toLowerCase() === other.replace("_", "-").toLowerCase();

@@ -45,7 +45,10 @@ export function verdictOf(bundle, decision) {
  */
 export function dotsOf(taxonomy) {
   const levels = new Set(taxonomy.nodes.map((node) => node.rankLevel));
-  return MAIN_RANKS.filter(([, level]) => levels.has(level)).map(([rank, level]) => ({ rank, level }));
+  return MAIN_RANKS.filter(([, level]) => levels.has(level)).map(([rank, level]) => ({
+    rank,
+    level,
+  }));
 }
 
 /**

@@ -44,27 +44,31 @@ export class Viewfinder {
    */
   async open(which = { facingMode: { ideal: "environment" } }) {
     if (!navigator.mediaDevices?.getUserMedia) throw new Insecure();
-    const asked = ++this.#asked;
     this.close(); // many phones give the second camera only after the first is free
+    const asked = this.#asked;
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: false,
       video: { ...SIZE, ...which },
     });
     if (asked !== this.#asked) {
-      stop(stream); // asked twice: the later one counts
+      stop(stream); // closed or asked again in the meantime
       return;
     }
     this.#stream = stream;
     this.#video.srcObject = stream;
     const { facingMode } = this.#track.getSettings();
     this.#video.classList.toggle("mirrored", facingMode === "user");
+    this.#video.classList.add("open");
     await this.#video.play();
   }
 
+  /** Let go of the camera, also of one that is being asked for. */
   close() {
+    this.#asked += 1;
     if (this.#stream) stop(this.#stream);
     this.#stream = null;
     this.#video.srcObject = null;
+    this.#video.classList.remove("open");
   }
 
   /** @returns {Promise<MediaDeviceInfo[]>} all cameras; their labels are known once one was allowed */
