@@ -500,6 +500,20 @@ def test_a_photograph_is_named_before_the_camera_is_allowed(page):
         assert page.text("hint").startswith("Allow the camera")
 
 
+def test_a_camera_that_is_lost_is_asked_for_again_and_then_missed(page):
+    page.open()
+    page.browser.run(
+        """const track = document.getElementById("video").srcObject.getVideoTracks()[0];
+        navigator.mediaDevices.getUserMedia = async () => {
+          throw new DOMException("", "NotFoundError");
+        };
+        track.stop();
+        track.dispatchEvent(new Event("ended"));"""
+    )
+    page.browser.wait_for("document.documentElement.dataset.mode === 'error'")
+    assert page.text("name") == "No camera found"
+
+
 @contextmanager
 def replaced(page: Page, script: str) -> Iterator[None]:
     """Pages find something else than what the browser has."""

@@ -46,6 +46,8 @@ export class App {
   #steady = new Steady(NOT_SURE);
   #loop = new FrameLoop(byId("video"), () => this.#lookAtFrame());
   #turn = Promise.resolve(); // the recogniser takes one picture at a time
+  #openings = 0; // cameras that are being asked for
+  #looks = 0; // counts, so that an answer that comes too late is known
 
   /**
    * @param {import("./bundle.js").Bundle} bundle
@@ -62,6 +64,7 @@ export class App {
     this.#viewfinder = viewfinder;
     this.#plate.setDots(this.#dots);
     byId("reticle").style.setProperty("--crop", bundle.cropRatio);
+    viewfinder.onLost = () => this.#mode === "live" && this.lookAround();
   }
 
   /** live, frozen, photograph, error or loading */
@@ -101,9 +104,11 @@ export class App {
    * @param {(viewfinder: Viewfinder) => Promise<void>} [opening]
    */
   async openCamera(opening = (viewfinder) => viewfinder.open()) {
+    this.#complaint = null;
+    this.#openings += 1;
+    if (this.#mode === "loading") this.lookAround();
     try {
       await opening(this.#viewfinder);
-      this.#complaint = null;
       if (this.#mode !== "photograph") this.lookAround();
       const cameras = await this.#viewfinder.cameras();
       listCameras(cameras, this.#viewfinder.device);
@@ -111,6 +116,8 @@ export class App {
     } catch (error) {
       this.#complaint = cameraComplaint(error);
       if (this.#mode !== "photograph") this.lookAround();
+    } finally {
+      this.#openings -= 1;
     }
     byId("torch").disabled = !this.#viewfinder.hasTorch;
     byId("torch").setAttribute("aria-pressed", "false");
@@ -138,6 +145,7 @@ export class App {
 
   /** Back to the live picture, or to what is said where there is none. */
   lookAround() {
+    this.#looks += 1;
     this.#answer = null;
     this.#sheet.hide();
     this.#still.hide();
@@ -149,6 +157,7 @@ export class App {
     if (!this.#viewfinder.running) {
       this.#enter("loading");
       this.#plate.wait("Allow the camera, or choose a photograph.");
+      if (!this.#openings) this.openCamera(); // it was taken away
       return;
     }
     this.#smoother.reset();
@@ -169,9 +178,9 @@ export class App {
   async lookAtPhotograph(blob) {
     try {
       const photograph = await photographOf(blob);
+      this.#plate.wait("Looking at the photograph.");
       this.#still.draw(photograph, false);
-      await this.#study("photograph", photograph);
-      photograph.close();
+      await this.#study("photograph", photograph).finally(() => photograph.close());
     } catch (error) {
       notice(photographComplaint(error, blob));
       if (this.#mode === "photograph" && !this.#answer) this.lookAround();
@@ -181,7 +190,7 @@ export class App {
   /** Pause while nobody sees the page; a camera that a phone took away is opened again. */
   onVisibility(hidden) {
     if (hidden) this.#loop.stop();
-    else if (this.#mode === "live" && !this.#viewfinder.running) this.openCamera();
+    else if (this.#mode === "live" && !this.#viewfinder.running) this.lookAround();
     else if (this.#mode === "live") this.#loop.start();
   }
 
@@ -195,8 +204,9 @@ export class App {
     this.#loop.stop();
     this.#answer = null;
     this.#enter(mode);
+    const look = ++this.#looks;
     const probabilities = await this.#probabilitiesOf(picture);
-    if (this.#mode !== mode) return; // closed in the meantime
+    if (look !== this.#looks) return; // closed in the meantime, or there is another
     const decision = decide(this.#bundle, this.#rollUp, probabilities);
     const verdict = verdictOf(this.#bundle, decision);
     this.#answer = {

@@ -68,7 +68,6 @@ async function openApp(bundle, recognizer, opening) {
   onCameraChosen((deviceId) => app.chooseCamera(deviceId));
   await app.speak(language);
   listenTo(app);
-  app.lookAround();
   await app.openCamera(() => opening);
 }
 

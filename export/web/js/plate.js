@@ -46,10 +46,12 @@ export class Plate {
    * @param {number} [share] of it that is done, where that is known
    */
   wait(what, share) {
+    this.#clear();
     this.#title("One moment", false, "en");
     this.#hint.textContent = what;
     this.#progress.hidden = share === undefined;
     this.#progress.value = share ?? 0;
+    this.#actions.hidden = true;
   }
 
   /**
@@ -57,16 +59,22 @@ export class Plate {
    * @param {boolean} photographs whether one can be chosen
    */
   complain(complaint, photographs) {
-    this.#root.dataset.answer = "none";
+    this.#clear();
     this.#root.dataset.error = complaint.code;
-    this.#name.dataset.taxonId = "";
     this.#title(complaint.title, false, "en");
-    this.#scientific.textContent = this.#rank.textContent = "";
     this.#hint.textContent = complaint.advice;
     this.#progress.hidden = true;
     this.#actions.hidden = false;
     this.#actions.firstElementChild.hidden = !photographs;
     this.#retry.hidden = !complaint.retry;
+  }
+
+  /** No taxon is shown. */
+  #clear() {
+    this.#root.dataset.answer = "none";
+    this.#name.dataset.taxonId = "";
+    this.#scientific.textContent = this.#rank.textContent = "";
+    this.#ranks.setAttribute("aria-label", "nothing is named");
     this.#light(0);
   }
 

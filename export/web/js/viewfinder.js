@@ -12,6 +12,9 @@ export class Viewfinder {
   #stream = null;
   #asked = 0;
 
+  /** Called when the camera is pulled out, or taken by the phone. */
+  onLost = () => {};
+
   /** @param {HTMLVideoElement} video */
   constructor(video) {
     this.#video = video;
@@ -55,6 +58,7 @@ export class Viewfinder {
       return;
     }
     this.#stream = stream;
+    this.#track.onended = () => this.onLost();
     this.#video.srcObject = stream;
     const { facingMode } = this.#track.getSettings();
     this.#video.classList.toggle("mirrored", facingMode === "user");
