@@ -118,7 +118,7 @@ def _figures(work: Path, name: str) -> dict[str, float]:
 
 def _row(work: Path, name: str) -> _Row:
     from taxonvision.evaluation.calibration import expected_calibration_error
-    from taxonvision.evaluation.accuracy import best_classes
+    from taxonvision.evaluation.metrics.accuracy import best_classes
     from taxonvision.evaluation.results import read_results
 
     full, this = (read_results(work / "results" / each).scores for each in ("full", name))

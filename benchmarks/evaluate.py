@@ -214,8 +214,8 @@ def _judge_memory(work: Path, claims: Claims) -> None:
 
 def _stream(work: Path, photographs: int, taxa: int, found: Path) -> None:
     from taxonvision.evaluation import parts
-    from taxonvision.evaluation.evaluation_tables import write_tables
-    from taxonvision.evaluation.metrics import measure
+    from taxonvision.evaluation.metrics.measure import measure
+    from taxonvision.evaluation.metrics.tables import write_tables
     from taxonvision.evaluation.results import KnownTaxa, Results
     from taxonvision.evaluation.score_files import read_scores
     from taxonvision.evaluation.scores import Labelled

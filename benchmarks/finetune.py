@@ -25,7 +25,7 @@ import numpy as np
 from absl import app, flags
 from commands import Claims, taxonvision
 
-from taxonvision.evaluation.accuracy import is_right
+from taxonvision.evaluation.metrics.accuracy import is_right
 from taxonvision.evaluation.results import read_results
 
 _DATA = flags.DEFINE_string("data", None, "folder of the data set")

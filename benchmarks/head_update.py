@@ -31,7 +31,7 @@ from absl import app, flags
 from commands import Claims, Ran, listen, taxonvision
 
 from taxonvision.catalog.catalog import SPLITS, open_catalog
-from taxonvision.evaluation.accuracy import is_right
+from taxonvision.evaluation.metrics.accuracy import is_right
 from taxonvision.evaluation.results import read_results
 from taxonvision.models.backbones import build_backbone
 from taxonvision.models.engine import load_keras

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from taxonvision.evaluation.comparison import (
+from taxonvision.evaluation.comparison.comparison import (
     ALL,
     LOST,
     SHARED,

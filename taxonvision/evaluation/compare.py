@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from taxonvision.evaluation.bootstrap import REPLICATES, Resampling
-from taxonvision.evaluation.candidates import candidate_of, gate_of
-from taxonvision.evaluation.comparison import Comparison
-from taxonvision.evaluation.comparison_files import MANIFEST, write_comparison
+from taxonvision.evaluation.comparison.candidates import candidate_of, gate_of
+from taxonvision.evaluation.comparison.comparison import Comparison
+from taxonvision.evaluation.comparison.files import MANIFEST, write_comparison
+from taxonvision.evaluation.comparison.matching import match
+from taxonvision.evaluation.comparison.sides import side_of
 from taxonvision.evaluation.loss import check_limit
-from taxonvision.evaluation.matching import match
 from taxonvision.evaluation.report.comparison_page import write_comparison_report
 from taxonvision.evaluation.results import Results
-from taxonvision.evaluation.sides import side_of
 from taxonvision.photograph import Source
 from taxonvision.progress import track, working
 from taxonvision.storage import Recipe, publish

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from taxonvision.evaluation.breakdowns import RegionAccuracy, TailAccuracy
-from taxonvision.evaluation.evaluation_tables import write_tables
-from taxonvision.evaluation.in_words import in_words
-from taxonvision.evaluation.metrics import measure
+from taxonvision.evaluation.metrics.breakdowns import RegionAccuracy, TailAccuracy
+from taxonvision.evaluation.metrics.measure import measure
+from taxonvision.evaluation.metrics.tables import write_tables
+from taxonvision.evaluation.report.in_words import in_words
+from taxonvision.evaluation.report.results_card import Group, Subject, results_card
 from taxonvision.evaluation.report.results_page import write_results_report
 from taxonvision.evaluation.results import Results
-from taxonvision.evaluation.results_card import Group, Subject, results_card
 from taxonvision.photograph import Source
 from taxonvision.runtime.recognizer import Recognizer
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from taxonvision.evaluation.card_texts import RISKS, card_of, get_started, lines
-from taxonvision.evaluation.model_card import Figure, Measured, bullets, plain, render
+from taxonvision.evaluation.report.card_texts import RISKS, card_of, get_started, lines
+from taxonvision.evaluation.report.model_card import Figure, Measured, bullets, plain, render
 from taxonvision.models.directory import Model
 from taxonvision.models.facts import facts_of
 from taxonvision.text import several

@@ -9,8 +9,8 @@ import pytest
 from browser import Browser, open_browser
 from small_results import likely, photographs_of, results_of, small_tree
 
-from taxonvision.evaluation.in_words import in_words
-from taxonvision.evaluation.metrics import measure
+from taxonvision.evaluation.metrics.measure import measure
+from taxonvision.evaluation.report.in_words import in_words
 from taxonvision.evaluation.report.results_page import write_results_report
 from taxonvision.runtime.contract import Contract
 from taxonvision.taxonomy.tree import Taxon, Taxonomy

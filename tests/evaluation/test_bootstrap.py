@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
-from taxonvision.evaluation.average_precision import AveragePrecision
 from taxonvision.evaluation.bootstrap import Estimate, Resampling
 from taxonvision.evaluation.intervals import Interval, share
+from taxonvision.evaluation.metrics.average_precision import AveragePrecision
 
 
 def test_the_interval_of_a_share_is_that_of_scipy():

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonvision.evaluation.model_card import Card, Figure, Measured, plain, render
+from taxonvision.evaluation.report.model_card import Card, Figure, Measured, plain, render
 from taxonvision.export.model_card import model_card
 from taxonvision.models.facts import facts_of
 from taxonvision.runtime.contract import Contract

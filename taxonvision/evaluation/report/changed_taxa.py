@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from taxonvision.evaluation.comparison import Candidate, Comparison, TaxonChange
-from taxonvision.evaluation.lineages import Lineages
+from taxonvision.evaluation.comparison.comparison import Candidate, Comparison, TaxonChange
+from taxonvision.evaluation.metrics.lineages import Lineages
 from taxonvision.evaluation.report.taxon_data import searched_languages
 from taxonvision.taxonomy.labels import Labels
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from taxonvision.evaluation.common_ancestor import AncestorCurve
-from taxonvision.evaluation.coverage import CoverageCurve
 from taxonvision.evaluation.intervals import Interval
-from taxonvision.evaluation.reliability import ReliabilityBin
+from taxonvision.evaluation.metrics.common_ancestor import AncestorCurve
+from taxonvision.evaluation.metrics.coverage import CoverageCurve
+from taxonvision.evaluation.metrics.reliability import ReliabilityBin
 
 Figure = Mapping[str, Any]
 PERCENT_AXIS: Figure = {"ticksuffix": "%", "range": [0, 101], "dtick": 20}

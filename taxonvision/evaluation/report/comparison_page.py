@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from taxonvision.evaluation.comparison import Comparison, Model
+from taxonvision.evaluation.comparison.comparison import Comparison, Model
+from taxonvision.evaluation.comparison.sentences import signed
 from taxonvision.evaluation.report.changed_taxa import changed_taxa, searched_taxa
 from taxonvision.evaluation.report.flips_gallery import Gallery, galleries
 from taxonvision.evaluation.report.forest import by_rank, by_tail, differences
 from taxonvision.evaluation.report.page import megabytes, render
 from taxonvision.evaluation.report.photographs import thumbnails
-from taxonvision.evaluation.sentences import signed
 from taxonvision.photograph import Source
 from taxonvision.taxonomy.labels import Labels
 

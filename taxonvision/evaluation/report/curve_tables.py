@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from taxonvision.evaluation.common_ancestor import AncestorCurve
-from taxonvision.evaluation.coverage import CoverageCurve
+from taxonvision.evaluation.metrics.common_ancestor import AncestorCurve
+from taxonvision.evaluation.metrics.coverage import CoverageCurve
 
 _SCORES = (0.3, 0.5, 0.6, 0.7, 0.78, 0.85, 0.9, 0.95, 0.98)  # that of the apps among them
 _TENTHS = np.arange(1, 11) / 10

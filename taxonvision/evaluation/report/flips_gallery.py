@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taxonvision.evaluation.comparison import LOST, WON, Comparison, Flip
+from taxonvision.evaluation.comparison.comparison import LOST, WON, Comparison, Flip
 
 _MOST_SHOWN = 96
 _MOST_OF_A_KIND = 24

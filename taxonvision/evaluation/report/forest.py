@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from taxonvision.evaluation.comparison import (
+from taxonvision.evaluation.comparison.comparison import (
     Candidate,
     Comparison,
     Difference,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taxonvision.evaluation.accuracy import best_classes
-from taxonvision.evaluation.false_names import FalseNames
+from taxonvision.evaluation.metrics.accuracy import best_classes
+from taxonvision.evaluation.metrics.false_names import FalseNames
 from taxonvision.evaluation.report.tally import Mistakes
 from taxonvision.evaluation.results import Results
 from taxonvision.evaluation.scores import Scores

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from taxonvision.evaluation.breakdowns import UNKNOWN_REGION
-from taxonvision.evaluation.by_group import GroupAccuracy
-from taxonvision.evaluation.by_taxon import TaxonAccuracy
 from taxonvision.evaluation.calibration import BINS
-from taxonvision.evaluation.metrics import Evaluation
+from taxonvision.evaluation.metrics.breakdowns import UNKNOWN_REGION
+from taxonvision.evaluation.metrics.by_group import GroupAccuracy
+from taxonvision.evaluation.metrics.by_taxon import TaxonAccuracy
+from taxonvision.evaluation.metrics.measure import Evaluation
 from taxonvision.evaluation.report.charts import (
     Figure,
     ancestor_chart,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from taxonvision.evaluation.breakdowns import TailAccuracy
-from taxonvision.evaluation.by_taxon import TaxonAccuracy
+from taxonvision.evaluation.metrics.breakdowns import TailAccuracy
+from taxonvision.evaluation.metrics.by_taxon import TaxonAccuracy
 from taxonvision.evaluation.report.charts import (
     PERCENT_AXIS,
     Figure,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxonvision.evaluation.intervals import Interval
-from taxonvision.evaluation.metrics import Evaluation
+from taxonvision.evaluation.metrics.measure import Evaluation
 
 
 @dataclass(frozen=True)

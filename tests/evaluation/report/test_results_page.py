@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_results import likely, photographs_of, results_of, small_tree
 
-from taxonvision.evaluation.metrics import measure
+from taxonvision.evaluation.metrics.measure import measure
 from taxonvision.evaluation.report.results_page import write_results_report
 
 HOSTILE = '</script><img src=x onerror="hacked=1"><!--<script>'

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from small_results import likely, results_of, small_tree
 
-from taxonvision.evaluation.metrics import measure
+from taxonvision.evaluation.metrics.measure import measure
 from taxonvision.evaluation.report import taxon_data as module
 from taxonvision.evaluation.report.photographs import Thumbnail
 from taxonvision.evaluation.report.tally import mistakes_of, nodes_of

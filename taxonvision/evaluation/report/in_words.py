@@ -1,0 +1,227 @@
+"""What the figures of one model come to, in plain sentences, the most important first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from taxonvision.evaluation.calibration import expected_calibration_error
+from taxonvision.evaluation.intervals import Interval, share
+from taxonvision.evaluation.metrics.accuracy import best_classes
+from taxonvision.evaluation.metrics.breakdowns import TailAccuracy
+from taxonvision.evaluation.metrics.character import most_frequent, remarks
+from taxonvision.evaluation.metrics.reliability import error_by_chance
+from taxonvision.evaluation.results import Results
+from taxonvision.taxonomy.tree import Taxonomy
+from taxonvision.text import several
+
+if TYPE_CHECKING:
+    from taxonvision.evaluation.metrics.measure import Evaluation
+
+_OFTEN = 0.25
+"""A name is told that so many photographs get, `_TOO_OFTEN` times as many as show the taxon."""
+_TOO_OFTEN = 4
+_FEWEST = 10
+"""Photographs that a model is condemned by, at least; fewer may be chance."""
+_CLOSE = 0.02
+"""A calibration error up to this does no harm, even where it is more than chance makes."""
+_VAGUE = 0.1
+"""Where chance can make calibration errors above this, a smaller one tells nothing."""
+_PROMISES = 0.1
+"""Scores that are so much higher than the share that is right promise what they do not keep."""
+_MOST_DIGITS = 4
+
+
+def in_words(results: Results, evaluation: Evaluation) -> list[str]:
+    """One or a few whole sentences on a model; none where there are no photographs.
+
+    A perfect model, one that gives the same name to nearly all and one that is no better than
+    chance are called so. Of any other it is said how many photographs are named right, and at the
+    genus; whether one name for all would do as well; which taxa it does not know; whether rare ones
+    fare worse; whether its scores are probabilities; and what it says of scenes.
+
+    Args:
+        results: the photographs and what the model says of them.
+        evaluation: the figures, `evaluation.metrics.measure` of the results.
+    """
+    scores, tree = results.scores, results.taxonomy
+    if not len(scores):
+        return []
+    truth, named = scores.truth, best_classes(scores)
+    confidence = scores.classes.scores[scores.classes.starts[:-1]].astype(np.float64)
+    right, figures = truth == named, evaluation.figures
+    found: list[str] = []
+    if len(scores) >= _FEWEST:
+        found += remarks("the model", truth, named, scores.observations, partial(_called, tree))
+    if found and right.all():
+        found += _calibration(confidence, right, only_if_off=True)
+    elif found:
+        same = list(_favourite(truth, named, tree))
+        found.append(_promise(confidence, right, of_one_name=bool(same)))
+        found += _unknown_taxa(figures)
+    else:
+        found += _accuracy(figures, right)
+        found += _unknown_taxa(figures)
+        found += _one_name_for_all(figures, tree)
+        found += _favourite(truth, named, tree)
+        found += _tail(evaluation.tail)
+        found += _calibration(confidence, right)
+    found += _scenes(figures)
+    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in found]
+
+
+def _accuracy(figures: Mapping[str, Any], right: np.ndarray) -> Iterator[str]:
+    n, count = len(right), int(right.sum())
+    bounds = _interval(figures, "top1") or share(count, n)
+    width = f"(95 % interval {bounds.low:.1%} to {bounds.high:.1%})"
+    if not count:
+        yield f"none of {several(n, 'photograph')} is named right {width}"
+        return
+    sentence = f"of {several(n, 'photograph')} {_percent(count, n)} are named right {width}"
+    ranks = figures.get("ranks") or {}
+    if "genus" in ranks and "species" in ranks:
+        sentence += f"; {_of_the_genus(ranks['genus'], ranks['species'], count / n)}"
+    yield sentence
+
+
+def _of_the_genus(genus: float, species: float, top1: float) -> str:
+    points = round(100 * (genus - species), 1)
+    sentence = f"the genus is right for {genus:.1%}, "
+    sentence += f"{points:.1f} points more" if points > 0 else "no more often"
+    # Where some classes are no species, the species is not what is named.
+    other = f" ({species:.1%})" if f"{species:.1%}" != f"{top1:.1%}" else ""
+    return f"{sentence} than the species{other}"
+
+
+def _one_name_for_all(figures: Mapping[str, Any], tree: Taxonomy) -> Iterator[str]:
+    most, bounds = figures["most_frequent"], _interval(figures, "top1")
+    if figures["n"] < _FEWEST or bounds is None:
+        return
+    if bounds.low <= most["share"] < 1:  # all of one taxon tell nothing
+        yield (
+            f"to call every photograph {_called(tree, most['taxon_id'])} would be right for "
+            f"{most['share']:.1%}: it is not shown that the model does better"
+        )
+
+
+def _favourite(truth: np.ndarray, named: np.ndarray, tree: Taxonomy) -> Iterator[str]:
+    taxon_id, often = most_frequent(named)
+    true = float((truth == taxon_id).mean())
+    if often >= _OFTEN and often >= _TOO_OFTEN * true and often * len(named) >= _FEWEST:
+        yield (
+            f"it is too fond of one name: it calls {often:.1%} of the photographs "
+            f"{_called(tree, taxon_id)}, which is on {true:.1%}"
+        )
+
+
+def _unknown_taxa(figures: Mapping[str, Any]) -> Iterator[str]:
+    unknown, n = figures["unknown_taxa"], figures["n"]
+    if not unknown["taxa"]:
+        return
+    one = unknown["taxa"] == 1
+    taxa = "1 taxon" if one else f"{unknown['taxa']} taxa"
+    sentence = (
+        f"{several(unknown['photographs'], 'photograph')} of {taxa} that it does not know count "
+        "as named wrong"
+    )
+    others = n - unknown["photographs"]
+    if others:
+        sentence += f"; of all others {_percent(round(figures['top1'] * n), others)} are right"
+    yield sentence
+
+
+def _tail(tail: Sequence[TailAccuracy]) -> Iterator[str]:
+    """The rarest taxa that are surely worse than the commonest, if any are."""
+    there = [
+        (part, top1.value, top1.interval)
+        for part in tail
+        for top1 in [part.part.top1]
+        if top1.value is not None and top1.interval is not None
+    ]
+    if not there:
+        return
+    common, of_common, best = there[-1]
+    surely = ((part, value) for part, value, bounds in there if bounds.high < best.low)
+    for rare, of_rare in surely:
+        yield (
+            f"rare taxa are worse: with {_training(rare)} {of_rare:.1%} of the photographs are "
+            f"named right, with {_training(common)} {of_common:.1%}"
+        )
+        return
+
+
+def _training(part: TailAccuracy) -> str:
+    if part.most is None:
+        return f"{part.least} training photographs or more"
+    if part.least == part.most:
+        return several(part.least, "training photograph")
+    return f"{part.least} to {part.most} training photographs"
+
+
+def _calibration(
+    confidence: np.ndarray, right: np.ndarray, *, only_if_off: bool = False
+) -> Iterator[str]:
+    """Whether scores are probabilities, as far as these photographs can tell."""
+    error, chance = expected_calibration_error(confidence, right), error_by_chance(confidence)
+    off = f"off by {100 * error:.1f} points in the mean; chance can make {100 * chance.high:.1f}"
+    if error > max(chance.high, _CLOSE):
+        yield f"{_how_off(confidence, right, error)} ({off})"
+    elif only_if_off:
+        return
+    elif chance.high > _VAGUE:
+        yield f"so few photographs cannot say whether its scores tell how often it is right ({off})"
+    else:
+        closely = "closely " if error > chance.high else ""
+        yield f"its scores tell {closely}how often it is right ({off})"
+
+
+def _how_off(confidence: np.ndarray, right: np.ndarray, error: float) -> str:
+    promised, kept = float(confidence.mean()), float(right.mean())
+    if abs(promised - kept) < error / 2:
+        return "its scores do not tell how often it is right: some are too high, others too low"
+    kind = "over-confident" if promised > kept else "under-confident"
+    return f"it is {kind}: its scores promise {promised:.1%} right names, and {kept:.1%} are"
+
+
+def _promise(confidence: np.ndarray, right: np.ndarray, *, of_one_name: bool) -> str:
+    """What to make of names that are no better than chance, or all the same one."""
+    promised, kept = float(confidence.mean()), float(right.mean())
+    if of_one_name:
+        return f"its scores promise {promised:.1%} right names, and {kept:.1%} are"
+    if promised - kept > _PROMISES:
+        return (
+            f"its scores promise {promised:.1%} right names, and {kept:.1%} are: either the "
+            "labels do not belong to these photographs or to its classes, or it knows nothing"
+        )
+    return (
+        f"its scores promise no more, {promised:.1%} in the mean: it has learnt nothing, or from "
+        "labels that did not belong to their photographs"
+    )
+
+
+def _scenes(figures: Mapping[str, Any]) -> Iterator[str]:
+    false = figures.get("false_names")
+    if false and false["share"] is not None:
+        get = "gets" if false["scenes"] == 1 else "get"
+        scenes = several(false["scenes"], "scene")
+        yield f"{false['share']:.1%} of {scenes} without an organism {get} a name"
+
+
+def _interval(figures: Mapping[str, Any], name: str) -> Interval | None:
+    bounds = (figures.get("intervals") or {}).get(name)
+    return Interval(bounds["low"], bounds["high"]) if bounds else None
+
+
+def _percent(count: int, n: int) -> str:
+    """With decimals enough that only all are 100 %."""
+    digits = 1
+    while 0 < count < n and digits < _MOST_DIGITS and round(count / n, digits + 2) in (0, 1):
+        digits += 1
+    return f"{count / n:.{digits}%}"
+
+
+def _called(tree: Taxonomy, taxon_id: int) -> str:
+    return tree[taxon_id].name if taxon_id in tree else f"taxon {taxon_id}"
