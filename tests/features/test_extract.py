@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,25 +75,22 @@ print(run.batch)
 """
 
 
-@pytest.mark.slow
-def test_workers_may_have_different_numbers_of_batches(monkeypatch):
+@pytest.fixture
+def run_workers(monkeypatch):
+    """That of the tests of training."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "training")
     from two_workers import run_workers
 
+    return run_workers
+
+
+@pytest.mark.slow
+def test_workers_may_have_different_numbers_of_batches(run_workers):
     for outcome in run_workers(["-c", WORKER], 2):
         assert (outcome.returncode, outcome.stdout) == (0, "4\n"), outcome.stderr
 
 
 @pytest.mark.slow
-def test_all_devices_of_a_strategy_extract(tmp_path):
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "TF_NUM_INTRAOP_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "-1",
-    }
-    program = Path(__file__).parent / "two_devices.py"
-    done = subprocess.run(
-        [sys.executable, program], capture_output=True, text=True, env=environment, timeout=300
-    )
+def test_all_devices_of_a_strategy_extract(run_workers):
+    [done] = run_workers([Path(__file__).parent / "two_devices.py"], 1)
     assert (done.returncode, done.stdout) == (0, "OK True\n"), done.stderr

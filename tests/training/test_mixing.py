@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from two_workers import run_workers
 
 from taxonvision.training.augmentations import AUGMENTATIONS, MixingOptions
 from taxonvision.training.mixing import Mixing
@@ -240,7 +239,6 @@ print("replicas differ and repeat")
 
 @pytest.mark.slow
 def test_it_runs_in_the_replicas_of_a_strategy():
-    command = [sys.executable, "-c", ON_TWO_REPLICAS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    [done] = run_workers(["-c", ON_TWO_REPLICAS], 1)
     assert done.returncode == 0, done.stderr
     assert "replicas differ and repeat" in done.stdout
