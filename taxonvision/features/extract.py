@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.models.tflite import to_tflite
 from taxonvision.progress import say
 from taxonvision.runtime.tflite import TFLiteModel
+
+if TYPE_CHECKING:
+    import keras
 
 _CPU_BATCH, _KERAS_BATCH = 8, 128
 """Photographs at a time on a CPU, and on each other device."""
@@ -56,6 +58,8 @@ def for_strategy(backbone: keras.Model, strategy: Any) -> keras.Model:
     """
     if strategy is None or strategy.num_replicas_in_sync == 1 or not _accelerated(strategy):
         return backbone
+    import keras
+
     with strategy.scope():
         copy = keras.models.clone_model(backbone)
         copy.set_weights(backbone.get_weights())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING
 
 from taxonvision.chatter import without_chatter
 from taxonvision.errors import UserError
 from taxonvision.text import reason_of
+
+if TYPE_CHECKING:
+    import keras
 
 
 def to_tflite(model: keras.Model, batch: int, input_type: str = "float32") -> bytes:
