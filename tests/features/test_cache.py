@@ -325,6 +325,7 @@ def start(root, photos, worker=0, workers=1, more=""):
     )
 
 
+@pytest.mark.slow
 def test_several_processes_fill_it_at_once(paths, tmp_path):
     shares = [(0, 2), (1, 2), (0, 1), (0, 1)]
     running = [start(tmp_path, paths[0].parent, *share) for share in shares]
@@ -342,6 +343,7 @@ def test_several_processes_fill_it_at_once(paths, tmp_path):
     assert (result.known, store.extracted) == (12, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", [1, 2, 3])
 def test_a_process_killed_between_features_and_keys_leaves_whole_shards(paths, tmp_path, written):
     more = f"""

@@ -97,6 +97,7 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limits", "raised"), [((64, 64), 64), ((64, 300), 300)])
 def test_more_files_than_may_be_open_are_read(tmp_path, limits, raised):
     program = MANY.format(limits=limits, here=str(Path(__file__).parent), root=str(tmp_path))
