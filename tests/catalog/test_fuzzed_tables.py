@@ -190,13 +190,13 @@ def check_taxa(found, rejected):
 
 
 @given(mutations, st.sampled_from(RULES), st.sampled_from(SPLIT_UNITS))
-@settings(max_examples=20)
+@settings(max_examples=15)
 def test_fuzzed_tables(mutated, rules, split_by):
     check(mutated, rules, split_by, ".csv")
 
 
 @pytest.mark.slow
 @given(mutations, st.sampled_from(RULES), st.sampled_from(SPLIT_UNITS), st.booleans())
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_many_fuzzed_tables(mutated, rules, split_by, compressed):
     check(mutated, rules, split_by, ".csv.gz" if compressed else ".csv")
