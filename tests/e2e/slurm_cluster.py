@@ -53,7 +53,7 @@ SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
 # A requeued job waits for cred_expire seconds before it starts again (120 by default).
-AuthInfo=socket={socket},cred_expire=10
+AuthInfo=socket={socket},cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid

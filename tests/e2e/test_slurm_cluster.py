@@ -21,10 +21,11 @@ pytestmark = pytest.mark.slow
 
 TEMPLATE = Path(__file__).parents[2] / "slurm" / "local.sbatch"
 FEW_THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-EPOCHS, STEPS = 6, 18
+TINY_TRAIN = Path(__file__).parents[1] / "training" / "tiny_train.py"
+EPOCHS, STEPS = 30, 90  # a step takes no time: it is to be told to stop before the last
 SMALL = (
-    "--train=all", "--backbone=mobilenet", "--nopretrained", "--image_size=32", "--batch_size=4",
-    "--augment=none", f"--epochs={EPOCHS}", "--checkpoint_steps=1",
+    "--train=all", "--backbone=tiny", "--nopretrained", "--batch_size=4", "--augment=none",
+    f"--epochs={EPOCHS}", "--checkpoint_steps=1",
 )  # fmt: skip
 
 # Each task listens where the others will look for it, so that a port given twice is seen.
@@ -107,19 +108,30 @@ while true; do read -rt 0.1 <> <(:); done
 
 
 @pytest.fixture
-def pretend(slurm_cluster, tmp_path):
+def path_with(slurm_cluster, tmp_path):
+    """PATH of a shell that finds a program of this text as taxonvision."""
+
+    def path_with(text: str) -> str:
+        program = tmp_path / "bin" / "taxonvision"
+        program.parent.mkdir()
+        program.write_text(text)
+        program.chmod(0o755)
+        return os.pathsep.join((str(program.parent), slurm_cluster.environment["PATH"]))
+
+    return path_with
+
+
+@pytest.fixture
+def pretend(slurm_cluster, path_with, tmp_path):
     """Submits the template with a stand-in for taxonvision that waits to be told to stop."""
-    commands, log = tmp_path / "bin", tmp_path / "job.log"
-    commands.mkdir()
-    program = commands / "taxonvision"
-    program.write_text(STAND_IN)
-    program.chmod(0o755)
+    log = tmp_path / "job.log"
 
     def pretend(**variables: str) -> tuple[str, Path]:
-        path = os.pathsep.join((str(commands), slurm_cluster.environment["PATH"]))
         number = slurm_cluster.submit(
             f"--output={log}", TEMPLATE, cwd=tmp_path,
-            variables={"CATALOG": "catalog", "OUT": "model", "PATH": path, **variables},
+            variables={
+                "CATALOG": "catalog", "OUT": "model", "PATH": path_with(STAND_IN), **variables,
+            },
         )  # fmt: skip
         eventually(lambda: log.exists() and log.read_text().count("waiting") == 2, 60, "two tasks")
         return number, log
@@ -144,12 +156,16 @@ def test_a_job_is_requeued_only_so_often(slurm_cluster, pretend):
 
 
 def test_a_job_told_to_stop_is_requeued_and_goes_on_to_the_model(
-    slurm_cluster, small_catalog, tmp_path
+    slurm_cluster, small_catalog, path_with, tmp_path
 ):
+    """The real command, which knows a tiny backbone."""
     model, log = tmp_path / "model", tmp_path / "job.log"
+    path = path_with(f'#!/bin/bash\nexec {sys.executable} {TINY_TRAIN} "$@"\n')
     number = slurm_cluster.submit(
         f"--output={log}", TEMPLATE, *SMALL,
-        variables={"CATALOG": str(small_catalog), "OUT": str(model), **FEW_THREADS},
+        variables={
+            "CATALOG": str(small_catalog), "OUT": str(model), "PATH": path, **FEW_THREADS,
+        },
         cwd=tmp_path,
     )  # fmt: skip
 
@@ -157,7 +173,7 @@ def test_a_job_told_to_stop_is_requeued_and_goes_on_to_the_model(
         assert slurm_cluster.job(number).unfinished, log.read_text()
         return any((tmp_path / "model.partial" / "checkpoints").glob("*"))
 
-    eventually(trains, 300, "the first checkpoint")
+    eventually(trains, 300, "the first checkpoint", every=0.05)
     slurm_cluster.run("scancel", "--signal=USR1", number)
     job = slurm_cluster.wait_for(number, 400)
     said = log.read_text()
