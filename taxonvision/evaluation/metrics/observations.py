@@ -13,6 +13,8 @@ from taxonvision.evaluation.bootstrap import Estimate, Resampling
 from taxonvision.evaluation.metrics.lineages import find
 from taxonvision.evaluation.scores import Scores
 
+_LAST = np.iinfo(np.int64).max
+
 
 @dataclass(frozen=True)
 class ObservationAccuracy:
@@ -56,7 +58,8 @@ def places_of_truth(scores: Scores, class_taxon_ids: np.ndarray) -> tuple[np.nda
     """The truth of each of m observations, and how many classes come before it: int64 [m] each.
 
     The scores of an observation's photographs are averaged; a class that was not kept of one of
-    them counts as 0 there. A truth that was kept of none comes after all classes.
+    them counts as 0 there. Before a truth that was kept of none come more than there are classes,
+    so that where a model has no more than five it is not among the best five.
     """
     kept, count = scores.classes, len(class_taxon_ids)
     numbers, first, number_of = np.unique(
@@ -78,4 +81,4 @@ def places_of_truth(scores: Scores, class_taxon_ids: np.ndarray) -> tuple[np.nda
     own[rows[of_truth]], place[rows[of_truth]] = averages[of_truth], columns[of_truth]
     equal_before = (averages == own[rows]) & (columns < place[rows])
     ahead = np.bincount(rows[(averages > own[rows]) | equal_before], minlength=len(numbers))
-    return truth, np.where(place < 0, count, ahead)
+    return truth, np.where(place < 0, _LAST, ahead)
