@@ -441,9 +441,9 @@ def test_names_are_text_and_a_device_that_differs_is_told(page, hostile_site):
         page.browser.driver.get("about:blank")  # its worker may ask for nothing more
 
 
-def damaged_site(site: Site) -> Site:
-    model = site.files["bundle/model.tflite"]
-    return replace(site, files={**site.files, "bundle/model.tflite": model[:-1] + b"?"})
+def changed(site: Site, name: str, content: bytes) -> Site:
+    """The site with another file, as a bad disc or an old browser has it."""
+    return replace(site, files={**site.files, name: content})
 
 
 @pytest.mark.parametrize(
@@ -458,12 +458,22 @@ def damaged_site(site: Site) -> Site:
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_said(page, site, script, code, sentence):
-    with served(site if script else damaged_site(site)) as port, replaced(page, script):
+    model = site.files["bundle/model.tflite"]
+    damaged = changed(site, "bundle/model.tflite", model[:-1] + b"?")
+    with served(site if script else damaged) as port, replaced(page, script):
         broken = replace(page, address=f"http://localhost:{port}/")
         broken.open(ready="error")
         broken.browser.wait_for(f"document.documentElement.dataset.error === '{code}'")
         assert sentence in broken.text("hint")
         assert not broken.browser.find("#choose-instead").is_displayed()
+
+
+def test_a_browser_that_stumbles_over_the_program_says_so(page, site):
+    with served(changed(site, "js/loop.js", b"of a later year ?!")) as port:
+        old = replace(page, address=f"http://localhost:{port}/")
+        old.open(ready="error")
+        assert "does not understand the program" in old.text("hint")
+        page.browser.driver.get("about:blank")
 
 
 @pytest.mark.parametrize(
@@ -498,6 +508,16 @@ def test_a_photograph_is_named_before_the_camera_is_allowed(page):
         page.click("shutter")
         page.browser.wait_for("document.documentElement.dataset.mode === 'loading'")
         assert page.text("hint").startswith("Allow the camera")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(page):
+    refused = "async () => { throw new DOMException('certificate', 'SecurityError') }"
+    with replaced(page, f"ServiceWorkerContainer.prototype.register = {refused}"):
+        page.open()
+        page.browser.wait_for("document.querySelector('.notice')")
+        assert "needs a trusted certificate" in page.text("notices")
+        assert page.text("offline") == page.browser.find(".notice").text
+        page.wait_for_answer("sure")
 
 
 def test_a_camera_that_is_lost_is_asked_for_again_and_then_missed(page):

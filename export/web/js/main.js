@@ -20,9 +20,11 @@ const plate = new Plate();
 const viewfinder = new Viewfinder(byId("video"));
 
 document.documentElement.dataset.started = "";
-addEventListener("unhandledrejection", ({ reason }) => giveUp(reason));
-tellOffline();
-start();
+if (document.documentElement.dataset.error !== "old-browser") {
+  addEventListener("unhandledrejection", ({ reason }) => giveUp(reason));
+  tellOffline();
+  start();
+}
 
 async function start() {
   const checking = new URLSearchParams(location.search).has("check");

@@ -30,6 +30,7 @@
 
   var text = sentence();
   if (text) {
+    document.documentElement.setAttribute("data-error", "old-browser"); // main.js looks for it
     document.addEventListener("DOMContentLoaded", function () {
       say(text);
     });
