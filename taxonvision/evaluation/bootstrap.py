@@ -110,19 +110,34 @@ class Resampling:
 
         A photograph that is drawn twice has an equal beside it, which no other photograph has: on
         replicates an average precision is higher than on any sample of new photographs, and so is a
-        calibration error. They tell how far the figure varies, not around what: their percentiles
-        are moved by the difference of their mean from the figure, the bootstrap's estimate of this
-        bias (Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 10.2).
+        calibration error; hence the interval is that of `around`.
         """
         ones = np.ones(self.photographs)
         value = statistic(ones)
         if value is None or math.isnan(value):
             return Estimate(None, None)
-        drawn = None
-        if self.observations > 1 and self._replicates:
-            figures = self._figures(_alone(statistic))[:, 0]
-            drawn = _percentiles(np.clip(figures + value - np.nanmean(figures), 0, 1))
+        drawn = self.around(value, statistic)
+        if drawn is not None:
+            drawn = Interval(max(drawn.low, 0.0), min(drawn.high, 1.0))
         return self._or_wilson(value, drawn, ones)
+
+    def around(
+        self, value: float, statistic: Callable[[np.ndarray], float | None]
+    ) -> Interval | None:
+        """`interval` of a figure that is another one in the mean over replicates than it is here.
+
+        Replicates tell how far the figure varies, not around what: their percentiles are moved by
+        the difference of their mean from the figure, the bootstrap's estimate of its bias (Efron
+        and Tibshirani, An Introduction to the Bootstrap (1993), section 10.2).
+
+        Args:
+            value: the figure of the photographs.
+            statistic: the figure for weights, as above.
+        """
+        if self.observations < 2 or not self._replicates:
+            return None
+        figures = self._figures(_alone(statistic))[:, 0]
+        return _percentiles(figures + value - np.nanmean(figures))
 
     def macro(self, right: np.ndarray, taxa: np.ndarray) -> Estimate:
         """The mean over taxa, int64 [n], of the share that is right, bool [n].

@@ -53,7 +53,10 @@ def candidate_of(ours: Side, side: Side, resampling: Resampling) -> Candidate:
         ranks=changes_by_rank(scores, trees, resampling),
         tail=changes_by_training(named, known[0], of_shared),
         calibration_error=change_of_calibration(
-            scores, (ours.named == truth, side.named == truth), resampling
+            (ours.model.calibration_error, side.model.calibration_error),
+            scores,
+            (ours.named == truth, side.named == truth),
+            resampling,
         ),
         taxa=changes_by_taxon(*scores, known),
         size_ratio=_ratio(side.model.bytes, ours.model.bytes),

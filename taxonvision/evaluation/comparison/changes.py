@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from taxonvision.evaluation.bootstrap import Resampling
-from taxonvision.evaluation.calibration import BINS, bins_of, expected_calibration_error
+from taxonvision.evaluation.calibration import BINS, bins_of
 from taxonvision.evaluation.comparison.comparison import Difference, RankChange, TailChange
-from taxonvision.evaluation.comparison.flips import best_scores
 from taxonvision.evaluation.comparison.paired import Changed, Named, differences
-from taxonvision.evaluation.intervals import Interval
-from taxonvision.evaluation.metrics.accuracy import best_of_ranks
+from taxonvision.evaluation.metrics.accuracy import best_of_ranks, best_scores
 from taxonvision.evaluation.metrics.breakdowns import TAIL_STARTS
 from taxonvision.evaluation.results import KnownTaxa
 from taxonvision.evaluation.scores import Scores
@@ -79,39 +77,36 @@ def changes_by_training(
 
 
 def change_of_calibration(
-    scores: Sequence[Scores], right: Sequence[np.ndarray], resampling: Resampling
+    errors: tuple[float, float],
+    scores: Sequence[Scores],
+    right: Sequence[np.ndarray],
+    resampling: Resampling,
 ) -> Difference:
-    """Expected calibration errors of the best classes; below 0 the candidate's is smaller.
+    """The interval of two expected calibration errors; below 0 the candidate's is smaller.
 
-    The interval is moved by the bootstrap's estimate of its bias, as `Resampling.fraction` does.
+    Photographs that are drawn twice raise either error, so that it is one of `Resampling.around`.
 
     Args:
+        errors: of the reference and of the candidate.
         scores: of the reference and of the candidate, on the same n photographs.
         right: of each bool [n], whether its best class is the truth.
         resampling: of the n photographs.
     """
     from scipy.sparse import csr_array
 
-    errors = []
+    by_bin = []
     for each, is_right in zip(scores, right, strict=True):
         sure = best_scores(each).astype(np.float64)
         places = bins_of(sure), np.arange(len(sure))
-        errors.append(csr_array((is_right - sure, places), shape=(BINS, len(sure))))
+        by_bin.append(csr_array((is_right - sure, places), shape=(BINS, len(sure))))
 
     def difference(weights: np.ndarray) -> float:
-        reference, candidate = (np.abs(by_bin @ weights).sum() for by_bin in errors)
+        reference, candidate = (np.abs(sums @ weights).sum() for sums in by_bin)
         return float((candidate - reference) / weights.sum())
 
-    before, after = (
-        expected_calibration_error(best_scores(each), is_right)
-        for each, is_right in zip(scores, right, strict=True)
-    )
-    drawn = np.array([difference(weights) for weights in resampling.weights()])
-    if resampling.observations < 2 or not len(drawn):
-        return Difference(before, after, formula=None, bootstrap=None)
-    # Photographs drawn twice raise either error, so that only the spread counts, around the figure.
-    low, high = np.quantile(drawn - drawn.mean(), (0.025, 0.975)) + (after - before)
-    return Difference(before, after, formula=None, bootstrap=Interval(float(low), float(high)))
+    before, after = errors
+    drawn = resampling.around(after - before, difference)
+    return Difference(before, after, formula=None, bootstrap=drawn)
 
 
 def _at_rank(truth: np.ndarray, taxonomy: Taxonomy, rank: str) -> np.ndarray:

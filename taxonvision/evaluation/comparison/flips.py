@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from taxonvision.evaluation.comparison.comparison import LOST, WON, Flip, TaxonChange
-from taxonvision.evaluation.metrics.accuracy import best_classes
+from taxonvision.evaluation.metrics.accuracy import best_classes, best_scores
 from taxonvision.evaluation.results import KnownTaxa
 from taxonvision.evaluation.scores import NO_TAXON, Scores
 
@@ -22,11 +22,6 @@ def best_among(scores: Scores, taxon_ids: np.ndarray) -> np.ndarray:
     photographs, first = np.unique(kept.photographs[entries], return_index=True)
     best[photographs] = kept.taxon_ids[entries[first]]
     return best
-
-
-def best_scores(scores: Scores) -> np.ndarray:
-    """float32 [n]: the score of each photograph's best class."""
-    return scores.classes.scores[scores.classes.starts[:-1]]
 
 
 def flips(reference: Scores, candidate: Scores) -> tuple[Flip, ...]:

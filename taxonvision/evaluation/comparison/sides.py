@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from taxonvision.evaluation.bootstrap import Resampling
 from taxonvision.evaluation.calibration import expected_calibration_error
 from taxonvision.evaluation.comparison.comparison import Model
-from taxonvision.evaluation.comparison.flips import best_among, best_scores
+from taxonvision.evaluation.comparison.flips import best_among
 from taxonvision.evaluation.comparison.paired import Named
 from taxonvision.evaluation.intervals import share
-from taxonvision.evaluation.metrics.accuracy import best_classes
+from taxonvision.evaluation.metrics.accuracy import best_classes, best_scores
+from taxonvision.evaluation.metrics.by_taxon import name_of
 from taxonvision.evaluation.metrics.character import remarks
 from taxonvision.evaluation.results import Results
 from taxonvision.evaluation.scores import Scores
@@ -58,10 +60,7 @@ def side_of(
     named = best_classes(scores)
     right = named == scores.truth
     manifest = results.manifest
-
-    def called(taxon_id: int) -> str:
-        return taxonomy[taxon_id].name if taxon_id in taxonomy else f"taxon {taxon_id}"
-
+    called = partial(name_of, taxonomy)
     size = _positive(manifest["model"].get("bytes"))
     model = Model(
         name=name,

@@ -18,6 +18,11 @@ def best_classes(scores: Scores) -> np.ndarray:
     return scores.classes.taxon_ids[scores.classes.starts[:-1]]
 
 
+def best_scores(scores: Scores) -> np.ndarray:
+    """float32 [n]: the score of each photograph's best class."""
+    return scores.classes.scores[scores.classes.starts[:-1]]
+
+
 def is_right(scores: Scores, top: int = 1) -> np.ndarray:
     """Bool [n]: whether the truth is among the `top` best classes, `top` at most 5."""
     right = np.zeros(len(scores), bool)

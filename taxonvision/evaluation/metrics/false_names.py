@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,44 +14,24 @@ from taxonvision.taxonomy.rollup import RollUp
 from taxonvision.taxonomy.tree import Taxonomy
 
 
-@dataclass(frozen=True)
-class FalseNames:
-    """What an app says of m scenes.
+def are_named(
+    scenes: Scores, taxonomy: Taxonomy, class_taxon_ids: Sequence[int], thresholds: Thresholds
+) -> np.ndarray:
+    """Bool [m]: whether a taxon is sure, or the best classes have a common ancestor.
 
-    Attributes:
-        named: bool [m], where a taxon is sure or the best classes have a common ancestor.
-        unknown: bool [m], where it says that it knows no organism.
+    Each scene is decided on as `runtime.answer.decide` does.
+
+    Args:
+        scenes: scores of m photographs without an organism.
+        taxonomy: the tree of the classes.
+        class_taxon_ids: the model's classes.
+        thresholds: the app's.
     """
-
-    named: np.ndarray
-    unknown: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        scenes: Scores,
-        taxonomy: Taxonomy,
-        class_taxon_ids: Sequence[int],
-        thresholds: Thresholds,
-    ) -> FalseNames:
-        """Decide on every scene as `runtime.answer.decide` does.
-
-        Args:
-            scenes: of photographs without an organism.
-            taxonomy: the tree of the classes.
-            class_taxon_ids: the model's classes.
-            thresholds: the app's.
-        """
-        roll_up = RollUp(taxonomy, class_taxon_ids)
-        position = {taxon_id: i for i, taxon_id in enumerate(class_taxon_ids)}
-        numbers = track(
-            range(len(scenes)), len(scenes), "deciding on scenes", "scenes", closing=False
-        )
-        decisions = [decide(roll_up, _full(scenes, i, position), thresholds) for i in numbers]
-        return cls(
-            np.array([_has_name(decision) for decision in decisions], bool),
-            np.array([not decision.known for decision in decisions], bool),
-        )
+    roll_up = RollUp(taxonomy, class_taxon_ids)
+    position = {taxon_id: i for i, taxon_id in enumerate(class_taxon_ids)}
+    numbers = track(range(len(scenes)), len(scenes), "deciding on scenes", "scenes", closing=False)
+    named = (_has_name(decide(roll_up, _full(scenes, i, position), thresholds)) for i in numbers)
+    return np.fromiter(named, bool, len(scenes))
 
 
 def _has_name(decision: Decision) -> bool:

@@ -15,6 +15,7 @@ from taxonvision.evaluation.metrics.accuracy import (
     accuracy_of_ranks,
     best_classes,
     best_of_ranks,
+    best_scores,
     is_right,
 )
 from taxonvision.evaluation.metrics.average_precision import AveragePrecision
@@ -29,10 +30,15 @@ from taxonvision.evaluation.metrics.by_taxon import TaxonAccuracy, accuracy_of_t
 from taxonvision.evaluation.metrics.common_ancestor import AncestorCurve, CommonAncestors
 from taxonvision.evaluation.metrics.coverage import Coverage, CoverageCurve
 from taxonvision.evaluation.metrics.distance import Distances
-from taxonvision.evaluation.metrics.false_names import FalseNames
+from taxonvision.evaluation.metrics.false_names import are_named
 from taxonvision.evaluation.metrics.lineages import Lineages
 from taxonvision.evaluation.metrics.observations import accuracy_of_observations
-from taxonvision.evaluation.metrics.reliability import ReliabilityBin, error_by_chance, reliability
+from taxonvision.evaluation.metrics.reliability import (
+    ErrorByChance,
+    ReliabilityBin,
+    error_by_chance,
+    reliability,
+)
 from taxonvision.evaluation.results import Results
 from taxonvision.evaluation.scores import NO_TAXON
 from taxonvision.progress import working
@@ -54,6 +60,8 @@ class Evaluation:
         ancestors: precision and recall of common ancestors at every score.
         coverage: the share that is answered and the share of it that is right.
         reliability: scores and the shares that are right, in bins.
+        by_chance: calibration errors of a perfectly calibrated model on as many photographs.
+        named_scenes: bool [m], the scenes that an app would name; None where there are none.
     """
 
     figures: Mapping[str, Any]
@@ -64,6 +72,8 @@ class Evaluation:
     ancestors: AncestorCurve
     coverage: CoverageCurve
     reliability: Sequence[ReliabilityBin]
+    by_chance: ErrorByChance
+    named_scenes: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class _Photographs:
         right: bool [n], whether they are the truth.
         confidence: float64 [n], the best classes' scores.
         best: by rank the best node of each, int64 [n].
+        by_chance: calibration errors with these scores where nothing is wrong with them.
         lineages: of the true taxa.
         resampling: of their observations.
     """
@@ -85,6 +96,7 @@ class _Photographs:
     right: np.ndarray
     confidence: np.ndarray
     best: Mapping[str, np.ndarray]
+    by_chance: ErrorByChance
     lineages: Lineages
     resampling: Resampling
 
@@ -107,8 +119,11 @@ def measure(results: Results, replicates: int = REPLICATES) -> Evaluation:
         tail = accuracy_of_tail(truth, right, known, resampling)
     with working("looking for common ancestors"):
         ancestors = CommonAncestors.of(scores, tree, known.taxon_ids.tolist(), results.thresholds)
+    named_scenes = _named_scenes(results)
+    figures = _figures(results, photographs, ancestors, replicates)
+    figures["false_names"] = _false_names(results, named_scenes, replicates)
     return Evaluation(
-        figures=_as_json(_figures(results, photographs, ancestors, replicates)),
+        figures=_as_json(figures),
         by_taxon=by_taxon,
         groups=groups,
         tail=tail,
@@ -116,6 +131,8 @@ def measure(results: Results, replicates: int = REPLICATES) -> Evaluation:
         ancestors=ancestors.curve(),
         coverage=Coverage.of(photographs.confidence, right).curve(),
         reliability=reliability(photographs.confidence, right),
+        by_chance=photographs.by_chance,
+        named_scenes=named_scenes,
     )
 
 
@@ -123,12 +140,14 @@ def _photographs(results: Results, replicates: int) -> _Photographs:
     scores, tree = results.scores, results.taxonomy
     lineages = Lineages.of(tree, scores.truth)
     ranks = sorted({tree[t].rank for t in lineages.node_ids.tolist() if t in tree})
+    confidence = best_scores(scores).astype(np.float64)
     return _Photographs(
         truth=scores.truth,
         named=best_classes(scores),
         right=is_right(scores),
-        confidence=scores.classes.scores[scores.classes.starts[:-1]].astype(np.float64),
+        confidence=confidence,
         best=best_of_ranks(scores, tree, ranks),
+        by_chance=error_by_chance(confidence),
         lineages=lineages,
         resampling=Resampling(scores.observations, replicates),
     )
@@ -158,7 +177,6 @@ def _figures(
         figures["common_ancestor"] = _common_ancestor(results, photographs, ancestors)
     with working("measuring calibration and coverage"):
         figures |= _of_confidence(photographs)
-    figures["false_names"] = _false_names(results, replicates)
     with working("measuring accuracy by observation"):
         by_observation = accuracy_of_observations(scores, known.taxon_ids, replicates)
         figures["by_observation"] = vars(by_observation)
@@ -197,21 +215,27 @@ def _of_confidence(photographs: _Photographs) -> dict[str, Any]:
         "calibration_error": photographs.resampling.fraction(
             lambda weights: expected_calibration_error(confidence, right, weights=weights)
         ),
-        "calibration_error_floor": error_by_chance(confidence).mean,
+        "calibration_error_floor": photographs.by_chance.mean,
         "coverage_at_95": photographs.resampling.fraction(
             lambda weights: coverage.at(_PRECISION, weights)
         ),
     }
 
 
-def _false_names(results: Results, replicates: int) -> dict[str, Any] | None:
-    scenes = results.scenes
-    if scenes is None:
+def _named_scenes(results: Results) -> np.ndarray | None:
+    if results.scenes is None:
         return None
-    known = results.known.taxon_ids.tolist()
-    found = FalseNames.of(scenes, results.taxonomy, known, results.thresholds)
-    resampling = Resampling(scenes.observations, replicates)
-    return {"scenes": len(scenes), "share": resampling.share(found.named)}
+    classes = results.known.taxon_ids.tolist()
+    return are_named(results.scenes, results.taxonomy, classes, results.thresholds)
+
+
+def _false_names(
+    results: Results, named_scenes: np.ndarray | None, replicates: int
+) -> dict[str, Any] | None:
+    if results.scenes is None or named_scenes is None:
+        return None
+    resampling = Resampling(results.scenes.observations, replicates)
+    return {"scenes": len(named_scenes), "share": resampling.share(named_scenes)}
 
 
 def _unknown_taxa(truth: np.ndarray, class_taxon_ids: np.ndarray) -> dict[str, int]:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taxonvision.evaluation.calibration import expected_calibration_error
 from taxonvision.evaluation.intervals import Interval, share
-from taxonvision.evaluation.metrics.accuracy import best_classes
+from taxonvision.evaluation.metrics.accuracy import best_classes, best_scores
 from taxonvision.evaluation.metrics.breakdowns import TailAccuracy
+from taxonvision.evaluation.metrics.by_taxon import name_of
 from taxonvision.evaluation.metrics.character import most_frequent, remarks
-from taxonvision.evaluation.metrics.reliability import error_by_chance
 from taxonvision.evaluation.results import Results
 from taxonvision.taxonomy.tree import Taxonomy
 from taxonvision.text import several
@@ -51,13 +50,13 @@ def in_words(results: Results, evaluation: Evaluation) -> list[str]:
     if not len(scores):
         return []
     truth, named = scores.truth, best_classes(scores)
-    confidence = scores.classes.scores[scores.classes.starts[:-1]].astype(np.float64)
+    confidence = best_scores(scores).astype(np.float64)
     right, figures = truth == named, evaluation.figures
     found: list[str] = []
     if len(scores) >= _FEWEST:
-        found += remarks("the model", truth, named, scores.observations, partial(_called, tree))
+        found += remarks("the model", truth, named, scores.observations, partial(name_of, tree))
     if found and right.all():
-        found += _calibration(confidence, right, only_if_off=True)
+        found += _calibration(confidence, right, evaluation, only_if_off=True)
     elif found:
         same = list(_favourite(truth, named, tree))
         found.append(_promise(confidence, right, of_one_name=bool(same)))
@@ -68,7 +67,7 @@ def in_words(results: Results, evaluation: Evaluation) -> list[str]:
         found += _one_name_for_all(figures, tree)
         found += _favourite(truth, named, tree)
         found += _tail(evaluation.tail)
-        found += _calibration(confidence, right)
+        found += _calibration(confidence, right, evaluation)
     found += _scenes(figures)
     return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in found]
 
@@ -102,7 +101,7 @@ def _one_name_for_all(figures: Mapping[str, Any], tree: Taxonomy) -> Iterator[st
         return
     if bounds.low <= most["share"] < 1:  # all of one taxon tell nothing
         yield (
-            f"to call every photograph {_called(tree, most['taxon_id'])} would be right for "
+            f"to call every photograph {name_of(tree, most['taxon_id'])} would be right for "
             f"{most['share']:.1%}: it is not shown that the model does better"
         )
 
@@ -113,7 +112,7 @@ def _favourite(truth: np.ndarray, named: np.ndarray, tree: Taxonomy) -> Iterator
     if often >= _OFTEN and often >= _TOO_OFTEN * true and often * len(named) >= _FEWEST:
         yield (
             f"it is too fond of one name: it calls {often:.1%} of the photographs "
-            f"{_called(tree, taxon_id)}, which is on {true:.1%}"
+            f"{name_of(tree, taxon_id)}, which is on {true:.1%}"
         )
 
 
@@ -162,10 +161,10 @@ def _training(part: TailAccuracy) -> str:
 
 
 def _calibration(
-    confidence: np.ndarray, right: np.ndarray, *, only_if_off: bool = False
+    confidence: np.ndarray, right: np.ndarray, evaluation: Evaluation, *, only_if_off: bool = False
 ) -> Iterator[str]:
     """Whether scores are probabilities, as far as these photographs can tell."""
-    error, chance = expected_calibration_error(confidence, right), error_by_chance(confidence)
+    error, chance = evaluation.figures["calibration_error"], evaluation.by_chance
     off = f"off by {100 * error:.1f} points in the mean; chance can make {100 * chance.high:.1f}"
     if error > max(chance.high, _CLOSE):
         yield f"{_how_off(confidence, right, error)} ({off})"
@@ -221,7 +220,3 @@ def _percent(count: int, n: int) -> str:
     while 0 < count < n and digits < _MOST_DIGITS and round(count / n, digits + 2) in (0, 1):
         digits += 1
     return f"{count / n:.{digits}%}"
-
-
-def _called(tree: Taxonomy, taxon_id: int) -> str:
-    return tree[taxon_id].name if taxon_id in tree else f"taxon {taxon_id}"

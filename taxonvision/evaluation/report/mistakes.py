@@ -7,13 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taxonvision.evaluation.metrics.accuracy import best_classes
-from taxonvision.evaluation.metrics.false_names import FalseNames
+from taxonvision.evaluation.metrics.accuracy import best_classes, best_scores
 from taxonvision.evaluation.report.tally import Mistakes
-from taxonvision.evaluation.results import Results
 from taxonvision.evaluation.scores import Scores
-
-_LOOKED_AT = 50  # scenes; what an app says of each takes a while to find out
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Named:
     @classmethod
     def by(cls, scores: Scores) -> Named:
         """What the kept scores name."""
-        return cls(best_classes(scores), scores.classes.scores[scores.classes.starts[:-1]])
+        return cls(best_classes(scores), best_scores(scores))
 
 
 def confusions(scores: Scores, named: Named, mistakes: Mistakes, most: int) -> list[Confusion]:
@@ -88,20 +84,11 @@ def surest_mistakes(scores: Scores, named: Named, shown: Sequence[str], most: in
     return [_mistake(scores, named, i) for i, _ in zip(fresh, range(most), strict=False)]
 
 
-def named_scenes(results: Results, most: int) -> list[Mistake]:
-    """The scenes without an organism that an app would give a name to, the surest first.
-
-    Only those of the `_LOOKED_AT` with the highest scores.
-    """
-    if results.scenes is None:
-        return []
-    named = Named.by(results.scenes)
-    surest = np.argsort(-named.scores, kind="stable")[:_LOOKED_AT]
-    classes = results.known.taxon_ids.tolist()
-    looked_at = results.scenes.take(surest)
-    said = FalseNames.of(looked_at, results.taxonomy, classes, results.thresholds)
-    wrong = surest[said.named][:most]
-    return [_mistake(results.scenes, named, i) for i in wrong.tolist()]
+def surest_scenes(scenes: Scores, are_named: np.ndarray, most: int) -> list[Mistake]:
+    """The scenes without an organism that an app would name, bool [m], the surest first."""
+    named = Named.by(scenes)
+    surest = _surest(named, are_named)[:most]
+    return [_mistake(scenes, named, i) for i in surest.tolist()]
 
 
 class _Examples:

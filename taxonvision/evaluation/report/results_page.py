@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from taxonvision.evaluation.calibration import BINS
 from taxonvision.evaluation.metrics.breakdowns import UNKNOWN_REGION
 from taxonvision.evaluation.metrics.by_group import GroupAccuracy
@@ -24,8 +26,8 @@ from taxonvision.evaluation.report.mistakes import (
     Mistake,
     Named,
     confusions,
-    named_scenes,
     surest_mistakes,
+    surest_scenes,
 )
 from taxonvision.evaluation.report.page import percent, render
 from taxonvision.evaluation.report.photographs import Thumbnail, thumbnails
@@ -88,7 +90,7 @@ def write_results_report(
         nodes = nodes_of(evaluation)
         named = Named.by(results.scores)
         mistakes = mistakes_of(results.scores.truth, named.taxon_ids)
-        shown = _shown(results, named, mistakes)
+        shown = _shown(results, evaluation.named_scenes, named, mistakes)
         pictures = thumbnails(shown.photo_ids, {**photographs, **_scenes(results, shown.scenes)})
         label = Labels(results.taxonomy, results.names)
         tree = tree_chart(nodes, results.taxonomy, results.names)
@@ -123,11 +125,17 @@ def write_results_report(
         )
 
 
-def _shown(results: Results, named: Named, mistakes: Mistakes) -> _Shown:
+def _shown(
+    results: Results, named_scenes: np.ndarray | None, named: Named, mistakes: Mistakes
+) -> _Shown:
     pairs = confusions(results.scores, named, mistakes, _MOST_CONFUSIONS)
     of_pairs = [each.mistake.photo_id for each in pairs]
     sure = surest_mistakes(results.scores, named, of_pairs, _MOST_SURE)
-    scenes = named_scenes(results, _MOST_SCENES)
+    scenes = (
+        []
+        if results.scenes is None or named_scenes is None
+        else surest_scenes(results.scenes, named_scenes, _MOST_SCENES)
+    )
     # A scene and a photograph of the catalog may have the same id.
     return _Shown(pairs, sure, [replace(s, photo_id=f"scene {s.photo_id}") for s in scenes])
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_scores import WHITES, Model
 
-from taxonvision.evaluation.metrics.false_names import FalseNames
+from taxonvision.evaluation.metrics.false_names import are_named
 from taxonvision.evaluation.scores import ALWAYS_KEPT, MOST_KEPT
 from taxonvision.runtime.answer import decide
 from taxonvision.runtime.thresholds import Thresholds
@@ -27,15 +27,14 @@ MANY = Model(
 """More classes than are ever kept of a photograph."""
 
 
-def of_the_apps(model, full, thresholds) -> tuple[list[bool], list[bool]]:
+def of_the_apps(model, full, thresholds) -> list[bool]:
     decisions = [decide(model.roll_up, row, thresholds) for row in full]
-    named = [d.sure is not None or d.common_ancestor is not None for d in decisions]
-    return named, [not d.known for d in decisions]
+    return [d.sure is not None or d.common_ancestor is not None for d in decisions]
 
 
-def false_names(model, full, thresholds) -> FalseNames:
+def false_names(model, full, thresholds) -> list[bool]:
     scenes = model.keep(full, np.zeros(len(full)))
-    return FalseNames.of(scenes, model.tree, model.classes, thresholds)
+    return are_named(scenes, model.tree, model.classes, thresholds).tolist()
 
 
 @given(SEEDS, st.sampled_from([WHITES, MANY]), st.floats(0.1, 0.9), st.floats(0.1, 0.9))
@@ -46,47 +45,36 @@ def test_names_are_those_of_the_apps(seed, model, shown, unknown):
     full = (full * rng.uniform(size=(5, 1))).astype(np.float32)
     own = {taxon: float(rng.uniform()) for taxon in rng.choice(model.roll_up.node_ids, 3)}
     thresholds = Thresholds(shown=shown, unknown=unknown, by_taxon=own)
-    found = false_names(model, full, thresholds)
-    named, told = of_the_apps(model, full, thresholds)
-    assert found.named.tolist() == named
-    assert found.unknown.tolist() == told
+    assert false_names(model, full, thresholds) == of_the_apps(model, full, thresholds)
 
 
 def test_what_was_not_kept_counts_for_the_sum_and_for_nothing_else():
     sure = np.full((1, 800), 1e-4, np.float32)
     sure[0, 7] = 0.5
-    found = false_names(MANY, sure, Thresholds(unknown=0.55))  # 0.5 alone would be below it
-    assert (found.named.tolist(), found.unknown.tolist()) == ([True], [False])
+    assert false_names(MANY, sure, Thresholds(unknown=0.55)) == [True]  # 0.5 alone is below it
     flat = np.full((1, 800), 1 / 800, np.float32)
     assert flat.shape[1] > MOST_KEPT > ALWAYS_KEPT
     # Of the 500 kept no family has more than a quarter, nor of all.
-    assert not false_names(MANY, flat, Thresholds(shown=0.2501)).named.any()
-    assert false_names(MANY, flat, Thresholds(shown=0.2499)).named.all()
+    assert false_names(MANY, flat, Thresholds(shown=0.2501)) == [False]
+    assert false_names(MANY, flat, Thresholds(shown=0.2499)) == [True]
 
 
 def test_by_hand():
     sure, flat, nothing = np.eye(8)[0], np.full(8, 1 / 8), np.full(8, 0.01)
     found = false_names(WHITES, [sure, flat, nothing, nothing], Thresholds(unknown=0.5))
-    assert found.named.tolist() == [
-        True,
-        True,
-        False,
-        False,
-    ]  # seven of eight classes are Lepidoptera
-    assert found.unknown.tolist() == [False, False, True, True]
+    assert found == [True, True, False, False]  # seven of eight classes are Lepidoptera
 
 
 def test_all_scores_zero_are_no_name():
-    assert not false_names(WHITES, np.zeros((2, 8)), Thresholds()).named.any()
+    assert false_names(WHITES, np.zeros((2, 8)), Thresholds()) == [False, False]
 
 
 def test_no_scenes():
-    found = false_names(WHITES, np.zeros((0, 8)), Thresholds())
-    assert len(found.named) == len(found.unknown) == 0
+    assert false_names(WHITES, np.zeros((0, 8)), Thresholds()) == []
 
 
 def test_a_tie_of_all_is_decided_alike():
     flat = np.full((1, 800), 1 / 800)
     thresholds = Thresholds(ancestor_score=0.3)
     found = false_names(MANY, flat, thresholds)
-    assert found.named.tolist() == of_the_apps(MANY, flat, thresholds)[0] == [False]
+    assert found == of_the_apps(MANY, flat, thresholds) == [False]

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from small_results import results_of, small_tree
 
 from taxonvision.evaluation.report.mistakes import (
     Named,
     confusions,
-    named_scenes,
     surest_mistakes,
+    surest_scenes,
 )
 from taxonvision.evaluation.report.tally import mistakes_of
-from taxonvision.runtime.thresholds import Thresholds
 
 TREE, CLASSES = small_tree()
 
@@ -68,12 +65,10 @@ def test_sure_mistakes_leave_out_what_is_shown(tmp_path):
     assert surest[0].given == 31 and np.isclose(surest[0].score, 0.8)
 
 
-def test_scenes_are_those_that_an_app_names(tmp_path):
-    results, _ = named(tmp_path, [(11, 11, 0.9)])
-    assert named_scenes(results, 9) == []
-    scores = np.full((4, len(CLASSES)), 0.01)
-    scores[:, 0] = [0.6, 0.95, 0.3, 0.9]  # of 1 together, or the rest is not known
-    scenes = results_of(tmp_path, TREE, CLASSES, scores, [0] * 4).scores
-    results = replace(results, scenes=scenes, thresholds=Thresholds(unknown=0.5))
-    assert [each.photo_id for each in named_scenes(results, 2)] == ["photo1", "photo3"]
-    assert len(named_scenes(results, 9)) == 3  # nothing is known of 0.34
+def test_scenes_are_those_that_an_app_names_the_surest_first(tmp_path):
+    scenes, _ = named(tmp_path, [(0, 11, 0.6), (0, 12, 0.95), (0, 21, 0.99), (0, 11, 0.9)])
+    are_named = np.array([True, True, False, True])
+    shown = surest_scenes(scenes.scores, are_named, 2)
+    assert [each.photo_id for each in shown] == ["photo1", "photo3"]
+    assert len(surest_scenes(scenes.scores, are_named, 9)) == 3
+    assert surest_scenes(scenes.scores, np.zeros(4, bool), 9) == []
