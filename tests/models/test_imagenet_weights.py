@@ -12,6 +12,7 @@ def gradient(size):
     return np.stack([down, right, (down + right) / 2], axis=-1)[np.newaxis]
 
 
+@pytest.mark.slow
 def test_published_weights_give_the_known_features():
     model = efficientnet_lite("efficientnet_lite0", 224)
     imagenet_weights.load_imagenet_weights(model)

@@ -17,6 +17,7 @@ def only_the_scaling(module):
     return keras.Model(image, features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
