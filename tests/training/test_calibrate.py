@@ -186,6 +186,7 @@ def test_too_few_validation_photographs_for_negatives(train, scenes, tmp_path, c
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_a_model_that_was_calibrated(small_model, small_catalog, tmp_path):
     """Written, opened, loaded: softmax(logits / T) beside nothing known; another fingerprint."""
     from small_models import CONTRACT

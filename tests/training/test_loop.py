@@ -21,7 +21,7 @@ from taxonvision.training.checkpoints import Checkpoints  # noqa: E402
 from taxonvision.training.optimizers import OptimizerOptions  # noqa: E402
 from taxonvision.training.unfinished import START  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,6 @@ def test_top_blocks_leave_the_layers_below_as_they_are(tmp_path):
     assert moved == ["batch_normalization"]
 
 
-@pytest.mark.slow
 def test_a_seed_gives_the_same_weights_and_another_others(tmp_path, undisturbed):
     _, first, _ = undisturbed
     again = TinyRun(tmp_path / "again", "head:1,all", epochs=3)
@@ -150,9 +149,9 @@ def test_a_seed_gives_the_same_weights_and_another_others(tmp_path, undisturbed)
 @pytest.mark.parametrize(
     ("at", "sent"),
     [
-        pytest.param(0, signal.SIGTERM, marks=pytest.mark.slow),
+        (0, signal.SIGTERM),
         (4, signal.SIGUSR1),
-        pytest.param(8, signal.SIGTERM, marks=pytest.mark.slow),
+        (8, signal.SIGTERM),
     ],
 )
 def test_a_signal_checkpoints_at_once_and_the_run_goes_on(tmp_path, undisturbed, capsys, at, sent):
@@ -173,7 +172,7 @@ def test_a_signal_checkpoints_at_once_and_the_run_goes_on(tmp_path, undisturbed,
     assert without_speed(after.history) == without_speed(outcome.history)
 
 
-@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("epoch", [1, 3])
 def test_a_signal_during_validation(tmp_path, undisturbed, monkeypatch, epoch):
     _, whole, outcome = undisturbed
     run = TinyRun(tmp_path, "head:1,all", epochs=3)
@@ -221,7 +220,6 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, is_network):
     assert kept.newest() == 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("last", [False, True])
 def test_weights_that_are_no_numbers_are_not_checkpointed(tmp_path, last):
     """The step that breaks them has a finite loss still."""
@@ -247,7 +245,6 @@ def test_weights_that_are_no_numbers_are_not_checkpointed(tmp_path, last):
     assert Checkpoints(tmp_path / "checkpoints").newest() == broken_by
 
 
-@pytest.mark.slow
 def test_early_stopping_ends_with_the_best(tmp_path, capsys, monkeypatch):
     losses = [3.0, 2.0, 2.5, 1.0, 1.5, 1.25, 1.125, 1.0, 1.0]
     weights = []
@@ -269,7 +266,6 @@ def test_early_stopping_ends_with_the_best(tmp_path, capsys, monkeypatch):
     assert same(again.weights, weights[3])
 
 
-@pytest.mark.slow
 def test_early_stopping_does_not_end_an_earlier_stage(tmp_path, monkeypatch):
     run = TinyRun(tmp_path, "head:4,all", epochs=6, early_stopping=1)
     numbers = iter([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
@@ -280,7 +276,6 @@ def test_early_stopping_does_not_end_an_earlier_stage(tmp_path, monkeypatch):
     assert outcome.kept["epoch"] == 1
 
 
-@pytest.mark.slow
 def test_the_best_may_be_the_last(tmp_path, capsys, monkeypatch):
     run = TinyRun(tmp_path, epochs=3, early_stopping=1)
     numbers = iter([3.0, 2.0, 1.0])
@@ -351,7 +346,6 @@ def crash(patch: pytest.MonkeyPatch, at: int) -> list[str]:
     return passed
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_a_run_ends_with_the_same_bits(tmp_path):
     setting = {"train": "head:1,all", "epochs": 3, "early_stopping": 2}
     whole = TinyRun(tmp_path / "whole", **setting)
@@ -375,7 +369,6 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bits(tmp_path):
         assert outcome.kept["epoch"] == expected.kept["epoch"]
 
 
-@pytest.mark.slow
 def test_a_network_of_other_weights_is_given_all_of_a_checkpoint(tmp_path, undisturbed):
     _, whole, _ = undisturbed
     run = TinyRun(tmp_path, "head:1,all", epochs=3)

@@ -110,6 +110,7 @@ def checkpoint_steps(out: Path) -> list[int]:
     return checkpoints.Checkpoints(Path(f"{out}.partial", "checkpoints")).steps()
 
 
+@pytest.mark.slow
 def test_a_head_on_features_makes_a_model_directory(command, tmp_path, small_catalog, capsys):
     assert command() == 0
     told = capsys.readouterr().err.splitlines()
