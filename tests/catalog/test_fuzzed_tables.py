@@ -190,7 +190,7 @@ def check_taxa(found, rejected):
 
 
 @given(mutations, st.sampled_from(RULES), st.sampled_from(SPLIT_UNITS))
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_fuzzed_tables(mutated, rules, split_by):
     check(mutated, rules, split_by, ".csv")
 
