@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 # Control characters move the cursor or colour a terminal; bidirectional ones reorder what is read.
+_MOST_DECIMALS = 4
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -32,7 +33,22 @@ def of_path(path: Path) -> str:
 
 
 def several(count: int, noun: str) -> str:
-    """`1 photograph`, `2 photographs`, `2 classes`."""
-    if count == 1:
-        return f"{count} {noun}"
-    return f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+    """`1 photograph`, `2 photographs`, `2 classes`, `2 taxa`."""
+    return f"{count} {noun if count == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """`photographs`, `classes`, `taxa`, `countries`."""
+    if noun.endswith("taxon"):
+        return f"{noun[:-2]}a"
+    if noun.endswith("y"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
+def percent(share: float) -> str:
+    """A fraction of 1 as `88.6%`, with as many decimals as tell it from 0 and from all."""
+    digits = 1
+    while 0 < share < 1 and digits < _MOST_DECIMALS and round(share, digits + 2) in (0, 1):
+        digits += 1
+    return f"{share:.{digits}%}"

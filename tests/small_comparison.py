@@ -59,7 +59,7 @@ def candidate(name="int8", lost=4, won=3, **changes) -> Candidate:
             *(flip(1000 + number, WON) for number in range(won)),
         ),
         ranks=(RankChange("species", 100, change()), RankChange("genus", 100, change(0.0))),
-        tail=(TailChange(1, 9, 1, 30, change()), TailChange(10, None, 2, 70, change())),
+        tail=(TailChange(1, 9, 1, 30, change(), 0.5), TailChange(10, None, 2, 70, change(), 0.5)),
         calibration_error=change(),
         taxa=(
             TaxonChange(3, 30, 25, 21, 4, 0, True, True),

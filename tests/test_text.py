@@ -7,15 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonvision.text import for_screen, of_path, one_line, several
+from taxonvision.text import for_screen, of_path, one_line, percent, several
 
 
 @pytest.mark.parametrize(
     ("count", "noun", "said"),
-    [(1, "class", "1 class"), (2, "class", "2 classes"), (0, "task", "0 tasks")],
-)
+    [
+        (1, "class", "1 class"), (2, "class", "2 classes"), (0, "task", "0 tasks"),
+        (1, "taxon", "1 taxon"), (3, "more taxon", "3 more taxa"), (2, "country", "2 countries"),
+    ],
+)  # fmt: skip
 def test_several(count, noun, said):
     assert several(count, noun) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0, "0.0%"), (1, "100.0%"), (0.886, "88.6%"), (0.9994, "99.9%"), (0.99951, "99.95%"),
+        (0.99996, "99.996%"), (0.0004, "0.04%"), (1 / 3, "33.3%"),
+    ],
+)  # fmt: skip
+def test_only_all_are_a_hundred_percent(share, said):
+    assert percent(share) == said
 
 
 @given(st.text())

@@ -17,9 +17,10 @@ from absl import flags
 from taxonvision.cli.show import show_table, telling_what_is_done
 from taxonvision.cli.values import define_seed, recipe_of
 from taxonvision.errors import GateRefusedError, UserError
+from taxonvision.evaluation.bootstrap import REPLICATES
 from taxonvision.progress import say
 from taxonvision.storage import read_json
-from taxonvision.text import for_screen
+from taxonvision.text import for_screen, percent, several
 
 if TYPE_CHECKING:
     from taxonvision.catalog.examples import Examples
@@ -56,7 +57,7 @@ def define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer(
         "replicates",
-        1000,
+        REPLICATES,
         "times that observations are drawn again for the intervals; 0: by formulas alone",
         lower_bound=0,
         flag_values=values,
@@ -149,7 +150,7 @@ def _photographs(
 def _show(comparison: Mapping[str, Any]) -> None:
     models = comparison["models"]
     show_table(
-        f"{comparison['photographs']} photographs of the split {comparison['split']}",
+        f"{several(comparison['photographs'], 'photograph')} of the split {comparison['split']}",
         (
             "model", "MB", "top 1", "difference", "95 % interval", "agreement", "lost", "won", "p",
             "ms a photograph",
@@ -178,10 +179,10 @@ def _row(row: Mapping[str, Any], *, is_reference: bool) -> tuple[str, ...]:
     return (
         row["name"],
         "–" if size is None else f"{size / 1e6:.2f}",
-        f"{row['top1']:.1%}",
+        percent(row["top1"]),
         difference,
         width,
-        f"{row['agreement']:.1%}",
+        percent(row["agreement"]),
         str(row["lost"]),
         str(row["won"]),
         p,

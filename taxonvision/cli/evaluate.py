@@ -27,7 +27,7 @@ from taxonvision.progress import say
 from taxonvision.runtime.recognizer import Recognizer
 from taxonvision.storage import read_json
 from taxonvision.taxonomy.tree import Taxonomy
-from taxonvision.text import for_screen, several
+from taxonvision.text import for_screen, percent, several
 
 USAGE = "taxonvision evaluate --model=MODEL|BUNDLE|FILE.tflite --catalog=CATALOG --out=RESULTS"
 REQUIRED = ("model", "catalog", "out")
@@ -107,7 +107,7 @@ def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """The figures that could be measured: their names, values and intervals."""
     ranks = [(f"{rank}, rolled up", ("ranks", rank)) for rank in figures["ranks"]]
     floor = figures.get("calibration_error_floor")
-    chance = "" if floor is None else f" ({floor:.1%} by chance alone)"
+    chance = "" if floor is None else f" ({percent(floor)} by chance alone)"
     named: list[tuple[str, tuple[str, ...]]] = [
         ("top 1", ("top1",)),
         ("top 5", ("top5",)),
@@ -121,8 +121,8 @@ def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for name, keys in named:
         value, interval = _at(figures, keys), _at(figures.get("intervals"), keys)
         if value is not None:
-            within = f"{interval['low']:.1%} to {interval['high']:.1%}" if interval else ""
-            yield name, f"{value:.1%}", within
+            bounds = (percent(interval["low"]), percent(interval["high"])) if interval else ()
+            yield name, percent(value), " to ".join(bounds)
 
 
 def _at(value: Any, keys: tuple[str, ...]) -> Any:

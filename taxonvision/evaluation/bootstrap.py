@@ -165,10 +165,10 @@ class Resampling:
     def _or_wilson(self, value: float, drawn: Interval | None, parts: np.ndarray) -> Estimate:
         if not self._replicates or (drawn is not None and drawn.low < drawn.high):
             return Estimate(value, drawn)
-        n = self._told_by(parts)
+        n = self.told_by(parts)
         return Estimate(value, share(value * n, n))
 
-    def _told_by(self, parts: np.ndarray) -> float:
+    def told_by(self, parts: np.ndarray) -> float:
         """So many observations of equal weight tell as much as these, of unequal weight.
 
         It is (Σ w)² / Σ w² over the weights w of the observations: their number where they are of

@@ -55,6 +55,7 @@ from taxonvision.storage import (
 )
 from taxonvision.taxonomy.names import Names, write_names
 from taxonvision.taxonomy.tree import Taxonomy, write_taxonomy
+from taxonvision.text import several
 
 _SCORING = "scores 1"
 """Another one throws away what is scored of unfinished results."""
@@ -162,8 +163,9 @@ def _truth(
         )
     if not known.all():
         say(
-            f"warning: {len(np.unique(truth[~known]))} taxa of the split are no class of the "
-            f"model; their {int((~known).sum())} photographs count as named wrong"
+            f"warning: {several(int((~known).sum()), 'photograph')} of "
+            f"{several(len(np.unique(truth[~known])), 'taxon')} that {recognizer.name} does not "
+            "know will count as named wrong"
         )
     contract = recognizer.contract
     warn_if_shrunk_below(catalog, math.floor(contract.size / contract.crop_ratio))

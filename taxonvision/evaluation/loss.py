@@ -58,14 +58,14 @@ class Loss:
             flag: the flag that sets the limit, as `--max_drop`.
             photographs: what there should be more of, as `test photographs of old taxa`.
         """
+        judgement = self._judgement(f"{flag}={self.limit / POINT:g}", photographs)
         low, high = _points(self.low, self.limit), _points(self.high, self.limit)
-        taxa = "1 taxon" if self.taxa == 1 else f"{self.taxa} taxa"
         kind = "loss" if self.loss >= 0 else "gain"
         return (
             f"a {kind} of {abs(self.loss) / POINT:.2f} points "
-            f"({several(self.photographs, 'photograph')} of {taxa}, {self.lost} lost, "
-            f"{self.won} won); the loss, at least {low} and at most {high} points with 95% "
-            f"confidence each, is {self._judgement(f'{flag}={self.limit / POINT:g}', photographs)}"
+            f"({several(self.photographs, 'photograph')} of {several(self.taxa, 'taxon')}, "
+            f"{self.lost} lost, {self.won} won); the loss, at least {low} and at most {high} "
+            f"points with 95% confidence each, is {judgement}"
         )
 
     def _judgement(self, limit: str, photographs: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from taxonvision.evaluation.bootstrap import Resampling
 from taxonvision.evaluation.calibration import BINS, bins_of
 from taxonvision.evaluation.comparison.comparison import Difference, RankChange, TailChange
-from taxonvision.evaluation.comparison.paired import Changed, Named, differences
+from taxonvision.evaluation.comparison.paired import Changed, Named, differences, mcnemar
 from taxonvision.evaluation.metrics.accuracy import best_of_ranks, best_scores
 from taxonvision.evaluation.metrics.breakdowns import TAIL_STARTS
 from taxonvision.evaluation.results import KnownTaxa
@@ -69,6 +69,7 @@ def changes_by_training(
             taxa=int((group_of_taxon == group).sum()),
             photographs=int(changed.chosen.sum()),
             top1=top1,
+            p=mcnemar(changed.lost, changed.won),
         )
         for group, changed, top1 in zip(
             present, groups, differences(groups, resampling), strict=True

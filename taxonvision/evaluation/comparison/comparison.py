@@ -55,6 +55,12 @@ class Difference:
         return hull(self.formula, self.bootstrap)
 
 
+def is_beyond_chance(difference: Difference, p: float) -> bool:
+    """Whether a difference is larger than chance: both by McNemar's test and by its interval."""
+    bounds = difference.interval
+    return p < 0.05 and bounds is not None and not bounds.low <= 0 <= bounds.high
+
+
 @dataclass(frozen=True)
 class Paired:
     """Two models on the same photographs, among one set of taxa.
@@ -88,9 +94,8 @@ class Paired:
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether the difference of top 1 is larger than chance: by the test and the interval."""
-        bounds = self.top1.interval
-        return self.p < 0.05 and bounds is not None and not bounds.low <= 0 <= bounds.high
+        """Whether the difference of top 1 is larger than chance."""
+        return is_beyond_chance(self.top1, self.p)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ class TailChange:
         taxa: how many taxa.
         photographs: of them.
         top1: shares named right, among the shared taxa.
+        p: of McNemar's exact test.
     """
 
     least: int
@@ -142,6 +148,12 @@ class TailChange:
     taxa: int
     photographs: int
     top1: Difference
+    p: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether the difference is larger than chance."""
+        return is_beyond_chance(self.top1, self.p)
 
 
 @dataclass(frozen=True)

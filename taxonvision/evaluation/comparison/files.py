@@ -105,6 +105,7 @@ def _candidate_row(comparison: Comparison, candidate: Candidate) -> dict[str, An
                 "taxa": change.taxa,
                 "photographs": change.photographs,
                 **_difference(change.top1),
+                "p": change.p,
             }
             for change in candidate.tail
         ],

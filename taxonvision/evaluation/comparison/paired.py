@@ -60,6 +60,16 @@ class Changed:
         """Float64 [n]: 1 where a photograph is won, -1 where it is lost."""
         return self.after.astype(np.float64) - self.before
 
+    @property
+    def lost(self) -> int:
+        """How many of those chosen are right before and wrong after."""
+        return int((self.chosen & self.before & ~self.after).sum())
+
+    @property
+    def won(self) -> int:
+        """How many of those chosen are wrong before and right after."""
+        return int((self.chosen & ~self.before & self.after).sum())
+
 
 def mcnemar(lost: int, won: int) -> float:
     """How likely so uneven a split of changed photographs is when each is a fair coin.
@@ -88,11 +98,9 @@ def paired(among: str, named: Named, resampling: Resampling) -> Paired | None:
         return None
     before, after = named.before, named.after
     same = named.reference == named.candidate
-    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
+    changed = Changed(np.ones(n, bool), before, after)
     taxa, taxon_of = np.unique(named.truth, return_inverse=True)
-    top1, macro, agreement = _bootstrap(
-        taxon_of, Changed(np.ones(n, bool), before, after), same, resampling
-    )
+    top1, macro, agreement = _bootstrap(taxon_of, changed, same, resampling)
     macro_before, macro_after = (_macro(taxon_of, right) for right in (before, after))
     return Paired(
         among=among,
@@ -107,9 +115,9 @@ def paired(among: str, named: Named, resampling: Resampling) -> Paired | None:
         ),
         agreement=float(same.mean()),
         agreement_interval=hull(share(int(same.sum()), n), agreement),
-        lost=lost,
-        won=won,
-        p=mcnemar(lost, won),
+        lost=changed.lost,
+        won=changed.won,
+        p=mcnemar(changed.lost, changed.won),
     )
 
 

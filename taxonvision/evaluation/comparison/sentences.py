@@ -6,7 +6,8 @@ import math
 
 from taxonvision.evaluation.comparison.comparison import ALL, SHARED, Difference, Paired, TailChange
 from taxonvision.evaluation.intervals import Interval
-from taxonvision.text import several
+from taxonvision.evaluation.metrics.breakdowns import of_training
+from taxonvision.text import percent, several
 
 AMONG = {SHARED: "among the taxa that both know, ", ALL: "among all taxa, "}
 _MOST_DECIMALS = 4
@@ -43,8 +44,8 @@ def of_other_taxa(
     differing = " and ".join(
         part
         for part in (
-            f"knows {_taxa(new)} that {reference} does not" if new else "",
-            f"lacks {_taxa(lost)} that {reference} knows" if lost else "",
+            f"knows {several(new, 'taxon')} that {reference} does not" if new else "",
+            f"lacks {several(lost, 'taxon')} that {reference} knows" if lost else "",
         )
         if part
     )
@@ -58,20 +59,21 @@ def of_the_rare(name: str, reference: str, tail: tuple[TailChange, ...]) -> str 
     if len(tail) < 2:
         return None
     rarest = tail[0]
-    bounds, difference = interval_of(rarest.top1), rarest.top1.difference
-    chance = "no larger than chance" if bounds.low <= 0 <= bounds.high else "larger than chance"
+    photographs, taxa = several(rarest.photographs, "photograph"), several(rarest.taxa, "taxon")
+    with_so_many = of_training(rarest.least, rarest.most)
+    chance = "larger than chance" if rarest.beyond_chance else "no larger than chance"
     return (
-        f"of the {several(rarest.photographs, 'photograph')} of {_taxa(rarest.taxa)} with "
-        f"{_training(rarest)}, {name} names {_how_many(difference)} {reference} "
-        f"{_width(bounds)}: {chance}"
+        f"of the {photographs} of {taxa} with {with_so_many}, {name} names "
+        f"{_how_many(rarest.top1.difference)} {reference} {_width(interval_of(rarest.top1))}: "
+        f"{chance}"
     )
 
 
 def of_wrong_labels(name: str, reference: str, everyone: Paired) -> str:
     """What is to be said where neither is better than chance though both agree."""
     return (
-        f"{reference} and {name} agree on {everyone.agreement:.1%} of the photographs and neither "
-        "is better than chance: the labels of the photographs, not the models, may be wrong"
+        f"{reference} and {name} agree on {percent(everyone.agreement)} of the photographs and "
+        "neither is better than chance: the labels of the photographs, not the models, may be wrong"
     )
 
 
@@ -124,15 +126,3 @@ def _judgement(paired: Paired, bounds: Interval) -> str:
         return f"{larger}; it is at least {worst} and at most {best} points better"
     still = f"up to {worst} points worse" if bounds.low < 0 else "no better"
     return f"no larger than chance; it could still be {still}"
-
-
-def _taxa(count: int) -> str:
-    return "1 taxon" if count == 1 else f"{count} taxa"
-
-
-def _training(tail: TailChange) -> str:
-    if tail.most is None:
-        return f"{tail.least} training photographs or more"
-    if tail.least == tail.most:
-        return f"{tail.most} training photographs" if tail.most else "no training photographs"
-    return f"{tail.least} to {tail.most} training photographs"

@@ -11,6 +11,7 @@ from taxonvision.evaluation.bootstrap import Estimate, Resampling
 from taxonvision.evaluation.metrics.lineages import find
 from taxonvision.evaluation.results import KnownTaxa
 from taxonvision.geography.regions import AT_SEA, locate, region
+from taxonvision.text import several
 
 UNKNOWN_REGION = "unknown"
 TAIL_STARTS = (0, 1, 10, 20, 50, 100, 200, 500, 1000)
@@ -71,6 +72,15 @@ class TailAccuracy:
         if self.most is None:
             return f"{self.least}+"
         return f"{self.least}-{self.most}" if self.most > self.least else f"{self.least}"
+
+
+def of_training(least: int, most: int | None) -> str:
+    """`no training photographs`, `1 to 9 training photographs`, `1000 ... or more`."""
+    if most is None:
+        return f"{several(least, 'training photograph')} or more"
+    if least < most:
+        return f"{least} to {several(most, 'training photograph')}"
+    return several(most, "training photograph") if most else "no training photographs"
 
 
 def accuracy_of_regions(

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxonvision.evaluation.bootstrap import Resampling
 from taxonvision.evaluation.intervals import share
-from taxonvision.text import several
+from taxonvision.text import percent, several
 
 _ALWAYS = 0.9
 """A model that gives one name to so many of the photographs may be broken."""
 _FEWEST = 10
-"""Photographs by which a model is called broken, at least."""
+"""Photographs by which a model is called perfect, broken or worse, at least."""
 _CLEARLY = 3.0
 """Standard deviations above chance from which on a model is better than it."""
 _TELLING = 5.0
@@ -112,7 +113,7 @@ def remarks(
     observations: np.ndarray,
     called: Callable[[int], str],
 ) -> tuple[str, ...]:
-    """Sentences on what is special of a model; none of an ordinary one.
+    """Sentences on what is special of a model; none of an ordinary one or of few photographs.
 
     Args:
         name: the model's name.
@@ -121,27 +122,32 @@ def remarks(
         observations: int64 [n], the number of each photograph's observation.
         called: what a taxon is called.
     """
+    if len(truth) < _FEWEST:
+        return ()
     right = truth == named
     if right.all():
-        least = math.floor(1000 * share(len(truth), len(truth)).low) / 1000
+        sample = Resampling(observations, replicates=0)
+        told_by = sample.told_by(np.ones(len(truth)))
+        least = math.floor(1000 * share(told_by, told_by).low) / 1000
         return (
             f"{name} is perfect here: it names all {several(len(truth), 'photograph')} right; of "
             f"others like them at least {least:.1%} would be, with 97.5% confidence",
         )
     taxon, often = most_frequent(named)
     true = float((truth == taxon).mean())
-    if len(truth) >= _FEWEST and often >= _ALWAYS and true < often / 2:
-        how_often = "every photograph" if often == 1 else f"{often:.1%} of the photographs"
+    if often >= _ALWAYS and true < often / 2:
+        how_often = "every photograph" if often == 1 else f"{percent(often)} of the photographs"
         return (
-            f"{name} is broken: it names {how_often} {called(taxon)}, which is on {true:.1%} of "
-            "them",
+            f"{name} is broken: it names {how_often} {called(taxon)}, which is on {percent(true)} "
+            "of them",
         )
     if is_told_from_chance(truth, named, observations):
         return ()
     dealt = chance(truth, named).expected / len(truth)
     return (
-        f"{name} is no better than chance: it names {right.mean():.1%} of the photographs right, "
-        f"and the same names dealt out at random {dealt:.1%}" + _of_other_names(truth, named),
+        f"{name} is no better than chance: it names {percent(right.mean())} of the photographs "
+        f"right, and the same names dealt out at random {percent(dealt)}"
+        + _of_other_names(truth, named),
     )
 
 
@@ -153,5 +159,5 @@ def _of_other_names(truth: np.ndarray, named: np.ndarray) -> str:
         return ""
     return (
         f"; its names are mixed up: with what it calls one taxon named by what is on those "
-        f"photographs, {found.right / len(truth):.1%} would be right"
+        f"photographs, {percent(found.right / len(truth))} would be right"
     )

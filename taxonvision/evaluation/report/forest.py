@@ -15,9 +15,9 @@ from taxonvision.evaluation.comparison.comparison import (
     Comparison,
     Difference,
     Paired,
-    TailChange,
 )
 from taxonvision.evaluation.intervals import Interval
+from taxonvision.evaluation.metrics.breakdowns import of_training
 from taxonvision.evaluation.report.page import counted
 
 _STEPS = (1, 2, 3, 5, 10)
@@ -125,7 +125,7 @@ def by_tail(comparison: Comparison) -> Forest:
     for candidate in comparison.candidates:
         for change in candidate.tail:
             span = (change.least, math.inf if change.most is None else change.most)
-            titles[span] = _span(change)
+            titles[span] = of_training(change.least, change.most)
             line = Line(candidate.model.name, change.top1, _photographs(change.photographs))
             of_span.setdefault(span, []).append(line)
     ordered = {titles[span]: of_span[span] for span in sorted(of_span)}
@@ -137,14 +137,6 @@ def _groups(lines: Mapping[str, Sequence[Line]], comparison: Comparison) -> list
     if len(comparison.candidates) > 1 or not lines:
         return [Group(title, of_title) for title, of_title in lines.items()]
     return [Group("", [replace(line, label=t) for t, (line,) in lines.items()])]
-
-
-def _span(tail: TailChange) -> str:
-    if tail.most is None:
-        return f"{tail.least} or more training photographs"
-    if tail.least == tail.most:
-        return counted(tail.least, "training photograph")
-    return f"{tail.least}–{tail.most} training photographs"
 
 
 def _size(paired: Paired) -> str:

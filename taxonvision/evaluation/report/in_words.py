@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taxonvision.evaluation.intervals import Interval, share
+from taxonvision.evaluation.intervals import Interval
 from taxonvision.evaluation.metrics.accuracy import best_classes, best_scores
-from taxonvision.evaluation.metrics.breakdowns import TailAccuracy
+from taxonvision.evaluation.metrics.breakdowns import TailAccuracy, of_training
 from taxonvision.evaluation.metrics.by_taxon import name_of
 from taxonvision.evaluation.metrics.character import most_frequent, remarks
 from taxonvision.evaluation.results import Results
 from taxonvision.taxonomy.tree import Taxonomy
-from taxonvision.text import several
+from taxonvision.text import percent, several
 
 if TYPE_CHECKING:
     from taxonvision.evaluation.metrics.measure import Evaluation
@@ -31,7 +31,6 @@ _VAGUE = 0.1
 """Where chance can make calibration errors above this, a smaller one tells nothing."""
 _PROMISES = 0.1
 """Scores that are so much higher than the share that is right promise what they do not keep."""
-_MOST_DIGITS = 4
 
 
 def in_words(results: Results, evaluation: Evaluation) -> list[str]:
@@ -52,9 +51,7 @@ def in_words(results: Results, evaluation: Evaluation) -> list[str]:
     truth, named = scores.truth, best_classes(scores)
     confidence = best_scores(scores).astype(np.float64)
     right, figures = truth == named, evaluation.figures
-    found: list[str] = []
-    if len(scores) >= _FEWEST:
-        found += remarks("the model", truth, named, scores.observations, partial(name_of, tree))
+    found = list(remarks("the model", truth, named, scores.observations, partial(name_of, tree)))
     if found and right.all():
         found += _calibration(confidence, right, evaluation, only_if_off=True)
     elif found:
@@ -74,12 +71,17 @@ def in_words(results: Results, evaluation: Evaluation) -> list[str]:
 
 def _accuracy(figures: Mapping[str, Any], right: np.ndarray) -> Iterator[str]:
     n, count = len(right), int(right.sum())
-    bounds = _interval(figures, "top1") or share(count, n)
-    width = f"(95 % interval {bounds.low:.1%} to {bounds.high:.1%})"
-    if not count:
-        yield f"none of {several(n, 'photograph')} is named right {width}"
+    bounds = _interval(figures, "top1")
+    width = ""
+    if bounds is not None:
+        width = f" (95 % interval {percent(bounds.low)} to {percent(bounds.high)})"
+    if n == 1:
+        yield f"the only photograph is named {'right' if count else 'wrong'}{width}"
         return
-    sentence = f"of {several(n, 'photograph')} {_percent(count, n)} are named right {width}"
+    if not count:
+        yield f"none of {several(n, 'photograph')} is named right{width}"
+        return
+    sentence = f"of {several(n, 'photograph')} {percent(count / n)} are named right{width}"
     ranks = figures.get("ranks") or {}
     if "genus" in ranks and "species" in ranks:
         sentence += f"; {_of_the_genus(ranks['genus'], ranks['species'], count / n)}"
@@ -88,10 +90,10 @@ def _accuracy(figures: Mapping[str, Any], right: np.ndarray) -> Iterator[str]:
 
 def _of_the_genus(genus: float, species: float, top1: float) -> str:
     points = round(100 * (genus - species), 1)
-    sentence = f"the genus is right for {genus:.1%}, "
+    sentence = f"the genus is right for {percent(genus)}, "
     sentence += f"{points:.1f} points more" if points > 0 else "no more often"
     # Where some classes are no species, the species is not what is named.
-    other = f" ({species:.1%})" if f"{species:.1%}" != f"{top1:.1%}" else ""
+    other = f" ({percent(species)})" if percent(species) != percent(top1) else ""
     return f"{sentence} than the species{other}"
 
 
@@ -102,7 +104,7 @@ def _one_name_for_all(figures: Mapping[str, Any], tree: Taxonomy) -> Iterator[st
     if bounds.low <= most["share"] < 1:  # all of one taxon tell nothing
         yield (
             f"to call every photograph {name_of(tree, most['taxon_id'])} would be right for "
-            f"{most['share']:.1%}: it is not shown that the model does better"
+            f"{percent(most['share'])}: it is not shown that the model does better"
         )
 
 
@@ -111,8 +113,8 @@ def _favourite(truth: np.ndarray, named: np.ndarray, tree: Taxonomy) -> Iterator
     true = float((truth == taxon_id).mean())
     if often >= _OFTEN and often >= _TOO_OFTEN * true and often * len(named) >= _FEWEST:
         yield (
-            f"it is too fond of one name: it calls {often:.1%} of the photographs "
-            f"{name_of(tree, taxon_id)}, which is on {true:.1%}"
+            f"it is too fond of one name: it calls {percent(often)} of the photographs "
+            f"{name_of(tree, taxon_id)}, which is on {percent(true)}"
         )
 
 
@@ -120,15 +122,15 @@ def _unknown_taxa(figures: Mapping[str, Any]) -> Iterator[str]:
     unknown, n = figures["unknown_taxa"], figures["n"]
     if not unknown["taxa"]:
         return
-    one = unknown["taxa"] == 1
-    taxa = "1 taxon" if one else f"{unknown['taxa']} taxa"
+    photographs = several(unknown["photographs"], "photograph")
+    count = "counts" if unknown["photographs"] == 1 else "count"
     sentence = (
-        f"{several(unknown['photographs'], 'photograph')} of {taxa} that it does not know count "
-        "as named wrong"
+        f"{photographs} of {several(unknown['taxa'], 'taxon')} that it does not know {count} as "
+        "named wrong"
     )
     others = n - unknown["photographs"]
     if others:
-        sentence += f"; of all others {_percent(round(figures['top1'] * n), others)} are right"
+        sentence += f"; of all others {percent(round(figures['top1'] * n) / others)} are right"
     yield sentence
 
 
@@ -146,18 +148,11 @@ def _tail(tail: Sequence[TailAccuracy]) -> Iterator[str]:
     surely = ((part, value) for part, value, bounds in there if bounds.high < best.low)
     for rare, of_rare in surely:
         yield (
-            f"rare taxa are worse: with {_training(rare)} {of_rare:.1%} of the photographs are "
-            f"named right, with {_training(common)} {of_common:.1%}"
+            f"rare taxa are worse: with {of_training(rare.least, rare.most)} {percent(of_rare)} of "
+            f"the photographs are named right, with {of_training(common.least, common.most)} "
+            f"{percent(of_common)}"
         )
         return
-
-
-def _training(part: TailAccuracy) -> str:
-    if part.most is None:
-        return f"{part.least} training photographs or more"
-    if part.least == part.most:
-        return several(part.least, "training photograph")
-    return f"{part.least} to {part.most} training photographs"
 
 
 def _calibration(
@@ -182,23 +177,27 @@ def _how_off(confidence: np.ndarray, right: np.ndarray, error: float) -> str:
     if abs(promised - kept) < error / 2:
         return "its scores do not tell how often it is right: some are too high, others too low"
     kind = "over-confident" if promised > kept else "under-confident"
-    return f"it is {kind}: its scores promise {promised:.1%} right names, and {kept:.1%} are"
+    return f"it is {kind}: {_promised(promised, kept)}"
 
 
 def _promise(confidence: np.ndarray, right: np.ndarray, *, of_one_name: bool) -> str:
     """What to make of names that are no better than chance, or all the same one."""
     promised, kept = float(confidence.mean()), float(right.mean())
     if of_one_name:
-        return f"its scores promise {promised:.1%} right names, and {kept:.1%} are"
+        return _promised(promised, kept)
     if promised - kept > _PROMISES:
         return (
-            f"its scores promise {promised:.1%} right names, and {kept:.1%} are: either the "
-            "labels do not belong to these photographs or to its classes, or it knows nothing"
+            f"{_promised(promised, kept)}: either the labels do not belong to these photographs or "
+            "to its classes, or it knows nothing"
         )
     return (
-        f"its scores promise no more, {promised:.1%} in the mean: it has learnt nothing, or from "
-        "labels that did not belong to their photographs"
+        f"its scores promise no more, {percent(promised)} in the mean: it has learnt nothing, "
+        "or from labels that did not belong to their photographs"
     )
+
+
+def _promised(promised: float, kept: float) -> str:
+    return f"its scores promise {percent(promised)} right names, and {percent(kept)} are"
 
 
 def _scenes(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -206,17 +205,9 @@ def _scenes(figures: Mapping[str, Any]) -> Iterator[str]:
     if false and false["share"] is not None:
         get = "gets" if false["scenes"] == 1 else "get"
         scenes = several(false["scenes"], "scene")
-        yield f"{false['share']:.1%} of {scenes} without an organism {get} a name"
+        yield f"{percent(false['share'])} of {scenes} without an organism {get} a name"
 
 
 def _interval(figures: Mapping[str, Any], name: str) -> Interval | None:
     bounds = (figures.get("intervals") or {}).get(name)
     return Interval(bounds["low"], bounds["high"]) if bounds else None
-
-
-def _percent(count: int, n: int) -> str:
-    """With decimals enough that only all are 100 %."""
-    digits = 1
-    while 0 < count < n and digits < _MOST_DIGITS and round(count / n, digits + 2) in (0, 1):
-        digits += 1
-    return f"{count / n:.{digits}%}"

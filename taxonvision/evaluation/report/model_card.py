@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from taxonvision.text import one_line
+from taxonvision import text
 
 MISSING = "More information needed"
 TASK = "image-classification"
@@ -162,10 +162,10 @@ def render(card: Card) -> str:
         ("## Model Card Contact", ""),
     )  # fmt: skip
     blocks = []
-    for heading, text in sections:
+    for heading, content in sections:
         blocks.append(heading)
-        if text is not None:
-            blocks.append(text or f"{MISSING}.")
+        if content is not None:
+            blocks.append(content or f"{MISSING}.")
     return f"---\n{yaml(_metadata(card))}---\n\n" + "\n\n".join(blocks) + "\n"
 
 
@@ -180,15 +180,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def plain(text: object) -> str:
+def plain(value: object) -> str:
     """Text from elsewhere that Markdown shows as it is: on one line, without tags and links."""
-    cleaned = "".join(" " if c in "<>[]`" else c for c in _well_formed(one_line(str(text))))
+    cleaned = "".join(" " if c in "<>[]`" else c for c in _well_formed(text.one_line(str(value))))
     return _MARKUP.sub(r"\\\g<0>", " ".join(cleaned.split()).replace("&", "&amp;"))
 
 
 def percent(share: float | None) -> str:
     """A share of 1 as `88.6%`, or that it was not measured."""
-    return "not measured" if share is None else f"{share:.1%}"
+    return "not measured" if share is None else text.percent(share)
 
 
 def _metadata(card: Card) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _model_index(card: Card) -> list[dict[str, Any]]:
         "dataset": dataset,
         "metrics": [{"type": f.kind, "name": f.name, "value": f.value} for f in figures],
     }
-    return [{"name": one_line(card.name) or "model", "results": [result]}]
+    return [{"name": text.one_line(card.name) or "model", "results": [result]}]
 
 
 def _dataset(fingerprint: str) -> str:
@@ -268,5 +268,5 @@ def _scalar(value: Any) -> str:
     return _ESCAPED.sub(lambda found: f"\\U{ord(found[0]):08x}", quoted)
 
 
-def _well_formed(text: str) -> str:
-    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
+def _well_formed(value: str) -> str:
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from taxonvision import text
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -61,22 +63,18 @@ def number(value: float) -> str:
 
 def counted(count: int, noun: str) -> str:
     """`1 taxon`, `2 taxa`, `1 204 photographs`."""
-    if count != 1:
-        first, last = noun.rpartition(" ")[::2]
-        plural = {"taxon": "taxa", "country": "countries", "class": "classes"}.get(last, f"{last}s")
-        noun = f"{first} {plural}".lstrip()
-    return f"{number(count)} {noun}"
+    return f"{number(count)} {noun if count == 1 else text.plural(noun)}"
 
 
 def percent(share: float | None) -> str:
     """`93.4%`; a dash where nothing could be measured."""
-    return "–" if share is None else f"{share:.1%}"
+    return "–" if share is None else text.percent(share)
 
 
 def points(share: float) -> str:
     """A difference in points of percent with its sign, as `+0.4`; plain `0.0` without."""
-    text = f"{100 * share:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
+    signed = f"{100 * share:+.1f}"
+    return "0.0" if signed in ("+0.0", "-0.0") else signed.replace("-", "\N{MINUS SIGN}")
 
 
 def megabytes(count: int) -> str:
@@ -84,9 +82,9 @@ def megabytes(count: int) -> str:
     return f"{count / 1e6:.2f} MB"
 
 
-def sentence(text: str) -> str:
-    """The text with a large first letter."""
-    return text[:1].upper() + text[1:]
+def sentence(words: str) -> str:
+    """The words with a large first letter."""
+    return words[:1].upper() + words[1:]
 
 
 _FILTERS: Mapping[str, Callable[..., str]] = {

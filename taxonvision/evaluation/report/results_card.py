@@ -145,10 +145,9 @@ def _limitations(
     """What the figures say of its weak sides."""
     unknown = figures.get("unknown_taxa") or {}
     if unknown.get("taxa"):
-        taxa = "1 taxon" if unknown["taxa"] == 1 else f"{unknown['taxa']} taxa"
         yield (
-            f"It does not know {taxa} of the split: "
-            f"{several(unknown['photographs'], 'photograph')}, which count as named wrong."
+            f"It does not know {several(unknown['taxa'], 'taxon')} of the split: "
+            f"{several(unknown['photographs'], 'photograph')} named wrong of necessity."
         )
     for groups, what in ((tail, "training photographs"), (regions, "places")):
         yield from _spread(groups, what)
@@ -229,7 +228,7 @@ def _rows(figures: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
 def _interval(bounds: Mapping[str, float] | None) -> str:
     if not bounds:
         return "–"
-    return f"{bounds['low']:.1%} to {bounds['high']:.1%}"
+    return f"{percent(bounds['low'])} to {percent(bounds['high'])}"
 
 
 def _between(bounds: Mapping[str, float] | None, digits: int) -> str:

@@ -62,6 +62,11 @@ def test_training_photographs_by_hand():
         (0, 0, 1, 1), (1, 9, 2, 2), (10, 19, 1, 2), (1000, None, 1, 1),
     ]  # fmt: skip
     assert [c.top1.difference for c in found] == [0, -1 / 2, -1 / 2, 0]
+    assert [c.p for c in found] == [1, 1, 1, 1]  # of one flip either way is as likely
+    many = Named(np.full(12, 12), np.full(12, 12), np.repeat([12, 13], 6))
+    (found,) = changes_by_training(many, KNOWN, Resampling(np.arange(12)))
+    assert found.p == pytest.approx(2 / 2**6)
+    assert found.beyond_chance
 
 
 def test_no_shared_taxon_has_no_tail():

@@ -47,6 +47,11 @@ def test_a_perfect_model():
     assert "at least 99.0% would be" in sentence  # 400 / (400 + 1.96²)
 
 
+def test_what_is_perfect_on_few_observations_is_less_sure():
+    (sentence,) = said(TRUTH, observations=np.repeat(np.arange(20), 20))
+    assert "at least 83.8% would be" in sentence  # 20 / (20 + 1.96²)
+
+
 def test_a_model_that_names_everything_the_same():
     (sentence,) = said(np.full(400, 7))
     share = f"{(TRUTH == 7).mean():.1%}"
@@ -90,6 +95,7 @@ def test_photographs_of_one_observation_count_once():
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_photographs_condemn_nobody(n):
     assert said(np.full(n, 9), np.arange(1, n + 1)) == ()
+    assert said(np.arange(n), np.arange(n)) == ()
 
 
 def test_two_agree_or_not():

@@ -65,8 +65,8 @@ def test_the_page_says_what_the_comparison_says(page_of):
     assert "int8 names 1 point fewer photographs right. a second sentence." in page.text
     assert "Refused: int8 loses more than may be lost." in page.text
     assert "100 photographs of 80 observations, split test" in page.text
-    assert "1–9 training photographs" in page.text
-    assert "10 or more training photographs" in page.text
+    assert "1 to 9 training photographs" in page.text
+    assert "10 training photographs or more" in page.text
     assert "4.10 MB 29%" in page.text
 
 

@@ -175,6 +175,23 @@ def test_taxa_that_it_does_not_know():
     )
 
 
+def test_one_photograph():
+    places = np.array([3])
+    right, wrong, strange = (words(sure(places), [taxon])[0] for taxon in (203, 204, STRANGER))
+    assert right.startswith("The only photograph is named right (95 % interval 20.7% to 100.0%).")
+    assert wrong.startswith("The only photograph is named wrong (95 % interval 0.0% to 79.3%).")
+    assert strange == wrong
+    assert words(sure(places), [STRANGER])[1] == (
+        "1 photograph of 1 taxon that it does not know counts as named wrong."
+    )
+
+
+def test_without_replicates_there_is_no_interval():
+    full, truth = drawn(100)
+    results = results_of(full, truth)
+    assert "interval" not in " ".join(in_words(results, measure(results, replicates=0)))
+
+
 def test_a_tail_that_is_worse_and_one_that_is_not():
     places = np.arange(800) % CLASSES
     rare = places < 5
