@@ -360,7 +360,7 @@ expected = content(folder / "undisturbed")
 assert len(expected) > 15
 draw = random.Random(8)
 killed = 0
-for attempt in range(10):
+for attempt in range(6):
     out = folder / f"out{attempt}"
     child = start(out)
     time.sleep(draw.uniform(0.05, 0.9) * duration)
@@ -385,7 +385,7 @@ def test_killed_at_random_moments_the_same_command_gives_the_same_bytes(small_ca
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 7
+    assert int(done.stdout) >= 4
 
 
 def children_of(process):

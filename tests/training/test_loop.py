@@ -357,7 +357,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bits(tmp_path):
     chance = random.Random(2)
     kinds = sorted(set(moments))
     chosen = {chance.choice([n for n, m in enumerate(moments, 1) if m == kind]) for kind in kinds}
-    for at in sorted({*chosen, len(moments), *chance.sample(range(2, len(moments)), 4)}):
+    for at in sorted({*chosen, len(moments), *chance.sample(range(2, len(moments)), 2)}):
         folder = tmp_path / str(at)
         with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
             crash(patch, at)
