@@ -13,7 +13,7 @@ from absl import flags
 
 from taxonvision.cli.show import show_table, telling_what_is_done
 from taxonvision.progress import say, working
-from taxonvision.text import several
+from taxonvision.text import percent, several
 
 USAGE = "taxonvision thresholds --results=RESULTS --out=thresholds.csv [--precision=0.95]"
 REQUIRED = ("results", "out")
@@ -89,8 +89,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 
 def _in_words(threshold: float) -> str:
-    return "never" if threshold >= 1 else f"{threshold:.4f}"
+    return "never" if threshold >= 1 else f"{min(threshold, 0.9999):.4f}"
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "–"
+    return percent(part / whole) if whole else "–"

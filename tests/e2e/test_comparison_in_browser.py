@@ -79,7 +79,8 @@ def test_photographs_are_chosen_by_candidate_and_kind(opened):
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("KOHLWEISSLING", []),
+        ("KOHLWEISSLING", ["Pieris rapae"]),
+        ("Tagfalter", []),
         ("kohlweiß", ["Pieris rapae"]),
         ("peacock", [HOSTILE]),
         ("aglais", ["Aglais", "Aglais urticae"]),

@@ -18,6 +18,7 @@ from taxonvision.evaluation.report.charts import (
     percents,
     plain,
 )
+from taxonvision.evaluation.report.page import percent
 
 _MOST_DOTS = 1500  # that a phone draws at once
 _JITTER = 1.2  # points of percent: equal shares would hide each other
@@ -73,7 +74,8 @@ def _together(tail: Sequence[TailAccuracy], numbers: Sequence[float]) -> Figure:
         "marker": {"color": "@ink", "size": 9},
         "error_y": {**bars, "color": "@ink"},
         "hovertext": [
-            f"{each.name} training photographs:<br>{value:.1%} of {each.part.photographs} right"
+            f"{each.name} training photographs:<br>"
+            f"{percent(value)} of {each.part.photographs} right"
             for each, value in zip(filled, shares.tolist(), strict=True)
         ],
         "hoverinfo": "text",

@@ -80,8 +80,8 @@ def _tested(nodes: Mapping[int, Node]) -> dict[str, Any]:
         "tested": list(nodes),
         "photographs": [node.photographs for node in nodes.values()],
         "right": [node.right for node in nodes.values()],
-        "bounds": [[round(bound, 3) for bound in pair] for pair in bounds],
-        "atNode": [n.at_node if n.at_node is None else round(n.at_node, 3) for n in nodes.values()],
+        "bounds": [[round(bound, 4) for bound in pair] for pair in bounds],
+        "atNode": [n.at_node if n.at_node is None else round(n.at_node, 4) for n in nodes.values()],
     }
 
 

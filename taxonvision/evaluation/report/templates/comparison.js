@@ -21,24 +21,7 @@
   const data = JSON.parse(document.getElementById("searched").textContent);
   const input = document.getElementById("search");
   const found = document.getElementById("found");
-  const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().trim();
-  const number = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   let index = null;
-
-  // An element with a class and children, which are elements or text.
-  function make(tag, className, ...children) {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    element.append(...children);
-    return element;
-  }
-
-  // How well a name fits: 0 the same, 1 begins so, 2 a word of it does, 3 it is within; -1 not at all.
-  function fit(name, query) {
-    const at = name.indexOf(query);
-    if (at < 0) return -1;
-    return name === query ? 0 : at === 0 ? 1 : name[at - 1] === " " ? 2 : 3;
-  }
 
   function matches(query) {
     index ??= data.names.map((name, taxon) => [name, ...data.common[taxon]].map(folded));

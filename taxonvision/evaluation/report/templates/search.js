@@ -17,21 +17,7 @@
   let options = [];
   let active = -1;
 
-  const LETTERS = { ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ł: "l", ı: "i" };
-  const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase()
-    .replace(/[ßæœøđłı]/g, (letter) => LETTERS[letter]).trim();
-  const number = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   const counted = (count, noun, plural) => `${number(count)} ${count === 1 ? noun : plural}`;
-  const percent = (share) => `${(100 * share).toFixed(1)}%`;
-
-  // An element with a class and children, which are elements or text.
-  function make(tag, className, ...children) {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    element.append(...children.filter((child) => child !== null && child !== ""));
-    return element;
-  }
-
   const scientific = (taxon) => make(data.italic[taxon] ? "i" : "span", "", data.names[taxon]);
 
   // Rows of the folded name, the taxon, and the common name with its language ("" for scientific).
@@ -49,11 +35,10 @@
   function found(query) {
     const best = new Map();
     for (const row of names()) {
-      const at = row[0].indexOf(query);
-      if (at < 0) continue;
-      const rank = row[0] === query ? 0 : at === 0 ? 1 : row[0][at - 1] === " " ? 2 : 3;
+      const fits = fit(row[0], query);
+      if (fits < 0) continue;
       const old = best.get(row[1]);
-      if (!old || rank < old[0]) best.set(row[1], [rank, row]);
+      if (!old || fits < old[0]) best.set(row[1], [fits, row]);
     }
     return [...best.values()]
       .sort(([a, x], [b, y]) =>
