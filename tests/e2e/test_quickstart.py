@@ -59,13 +59,13 @@ def test_running_it_again_resumes_what_is_done(workshop, run_taxonvision):
     assert "ms a photograph" in again.stdout  # the tables are shown again
 
 
-def test_a_model_and_its_bundle_name_photographs_alike(workshop, run_taxonvision):
+def test_a_model_and_its_bundle_name_photographs_alike(workshop, capsys):
     photographs = sorted((workshop.synth / "photos").rglob("*.jpg"))[:6]
     answers = {}
     for model in (workshop.model, workshop.bundle("float32")):
-        done = run_taxonvision("predict", f"--model={model}", "--format=json", *photographs)
-        assert done.returncode == 0, done.stderr
-        answers[model] = json.loads(done.stdout)
+        files = list(map(str, photographs))
+        assert main(["predict", f"--model={model}", "--format=json", *files]) == 0
+        answers[model] = json.loads(capsys.readouterr().out)
     by_keras, by_bundle = answers.values()
     assert [a["photo"] for a in by_keras] == [str(p) for p in photographs]
     for one, other in zip(by_keras, by_bundle, strict=True):
@@ -142,13 +142,13 @@ def test_a_bare_tflite_file_is_evaluated_with_its_classes(workshop, tmp_path, ca
     assert json.loads((out / "metrics.json").read_text()) == bundle_metrics
 
 
-def test_the_same_flags_give_the_same_model_and_bundle(workshop, tmp_path, run_taxonvision):
+def test_the_same_flags_give_the_same_model_and_bundle(workshop, tmp_path):
+    """Also in another process, where other commands ran before."""
     for command, out in (
         (["train", f"--catalog={workshop.catalog}", "--seed=0"], "model"),
         (["export", f"--model={workshop.model}", f"--catalog={workshop.catalog}"], "bundle"),
     ):
-        done = run_taxonvision(*command, f"--out={tmp_path / out}")
-        assert done.returncode == 0, done.stderr
+        assert main([*command, f"--out={tmp_path / out}"]) == 0
     fingerprints = [
         json.loads((folder / "model.json").read_text())["fingerprint"]
         for folder in (workshop.model, tmp_path / "model")
