@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,20 @@ def listen(*arguments: str) -> Ran:
 def _command(arguments: tuple[str, ...]) -> list[str]:
     print(f"\n$ taxonvision {shlex.join(arguments)}", flush=True)
     return [sys.executable, "-m", "taxonvision", *arguments, "--overwrite"]
+
+
+def make_bundle(work: Path) -> Path:
+    """The int8 bundle of a small model trained on photographs that `synth` draws, in a folder."""
+    synth, catalog, model = work / "synth", work / "catalog", work / "model"
+    taxonvision("synth", f"--out={synth}", "--taxa=24", "--photos_per_taxon=20")
+    taxonvision(
+        "ingest", f"--input={synth / 'photos'}", f"--labels={synth / 'labels.csv'}",
+        f"--taxa={synth / 'class_taxa.csv'}", f"--taxonomy={synth / 'taxonomy.csv'}",
+        "--license=CC0-1.0", "--attribution=taxonvision synth", f"--out={catalog}",
+    )  # fmt: skip
+    taxonvision("train", f"--catalog={catalog}", "--epochs=5", f"--out={model}")
+    taxonvision("export", f"--model={model}", f"--catalog={catalog}", f"--out={work / 'bundle'}")
+    return work / "bundle"
 
 
 class Claims:
