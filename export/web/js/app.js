@@ -47,6 +47,7 @@ export class App {
   #loop = new FrameLoop(byId("video"), () => this.#lookAtFrame());
   #turn = Promise.resolve(); // the recogniser takes one picture at a time
   #openings = 0; // cameras that are being asked for
+  #given = 0; // photographs
   #looks = 0; // counts, so that an answer that comes too late is known
 
   /**
@@ -176,14 +177,19 @@ export class App {
 
   /** @param {Blob} blob a photograph chosen, dropped or pasted */
   async lookAtPhotograph(blob) {
+    const given = ++this.#given;
+    let photograph;
     try {
-      const photograph = await photographOf(blob);
+      photograph = await photographOf(blob);
+      if (given !== this.#given) return; // another was given while it was decoded
       this.#plate.wait("Looking at the photograph.");
       this.#still.draw(photograph, false);
-      await this.#study("photograph", photograph).finally(() => photograph.close());
+      await this.#study("photograph", photograph);
     } catch (error) {
-      notice(photographComplaint(error, blob));
+      notice(photographComplaint(error));
       if (this.#mode === "photograph" && !this.#answer) this.lookAround();
+    } finally {
+      photograph?.close();
     }
   }
 

@@ -91,11 +91,12 @@ export function modelComplaint(error) {
  * Why a photograph is not named.
  *
  * @param {Error} error of `photographOf` or of the recogniser
- * @param {Blob} blob
  * @returns {string} a sentence
  */
-export function photographComplaint(error, blob) {
-  if (error instanceof PhotographError || error instanceof EngineError) return error.message;
-  const name = blob.name ? `“${blob.name}”` : "This";
-  return `${name} is no photograph that this browser can read. JPEG, PNG and WebP always work.`;
+export function photographComplaint(error) {
+  if (error instanceof RangeError) return "There is not enough memory for the photograph.";
+  const isSentence = [PhotographError, EngineError, BundleError].some(
+    (kind) => error instanceof kind,
+  );
+  return isSentence ? error.message : `The photograph cannot be looked at: ${error.message}.`;
 }

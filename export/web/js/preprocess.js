@@ -8,11 +8,11 @@
 import { PhotographError } from "./errors.js";
 import { SquareResizer } from "./resize.js";
 
-export { PhotographError };
-
 const MOST_BYTES = 2 ** 30;
 const MOST_PIXELS = 200_000_000; // the largest sensors of phones; more is taken for a bomb
+const HUGE_PIXELS = 50_000_000; // 200 MB decoded: not every phone has them
 const BAND_PIXELS = 2 ** 20; // a whole photograph is more than a canvas on some phones can hold
+const UNREADABLE = "This browser cannot read the photograph; choose a JPEG, PNG or WebP file.";
 
 /** What is used again from frame to frame, so that frames leave nothing to collect. */
 const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
@@ -29,22 +29,38 @@ let pixels = new Uint8ClampedArray(3);
  */
 export async function photographOf(blob) {
   if (blob.size > MOST_BYTES) throw new PhotographError("The photograph is larger than 1 GiB.");
-  let bitmap;
+  const pixels = await countPixels(blob);
+  if (pixels > MOST_PIXELS) {
+    throw new PhotographError("The photograph has more than 200 million pixels.");
+  }
   try {
-    bitmap = await createImageBitmap(blob, {
+    return await createImageBitmap(blob, {
       imageOrientation: "from-image",
       colorSpaceConversion: "none", // as in training
     });
   } catch {
     throw new PhotographError(
-      "This browser cannot read the photograph; choose a JPEG, PNG or WebP file.",
+      pixels > HUGE_PIXELS
+        ? "The photograph has more pixels than this device can hold; choose a smaller one."
+        : UNREADABLE,
     );
   }
-  if (bitmap.width * bitmap.height > MOST_PIXELS) {
-    bitmap.close();
-    throw new PhotographError("The photograph has more than 200 million pixels.");
+}
+
+/** How many pixels a photograph has: browsers tell it before they decode a single one. */
+async function countPixels(blob) {
+  const image = new Image();
+  const address = URL.createObjectURL(blob);
+  try {
+    await new Promise((resolve, reject) => {
+      image.onload = resolve;
+      image.onerror = () => reject(new PhotographError(UNREADABLE));
+      image.src = address;
+    });
+    return image.naturalWidth * image.naturalHeight;
+  } finally {
+    URL.revokeObjectURL(address);
   }
-  return bitmap;
 }
 
 /**

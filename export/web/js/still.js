@@ -1,6 +1,6 @@
-// A picture that stands still, as large as screens show it.
+// A picture that stands still: a frame as it is, a photograph as large as screens show it.
 
-const LONGEST = 2048; // pixels
+const LONGEST = 2048; // pixels of a photograph
 
 export class Still {
   #canvas;
@@ -15,7 +15,7 @@ export class Still {
     this.#backdrop = backdrop;
   }
 
-  /** What is drawn, as pixels to be looked at. */
+  /** What is drawn; of a frame, all its pixels. */
   get picture() {
     return this.#canvas;
   }
@@ -25,9 +25,11 @@ export class Still {
    * @param {boolean} mirrored whether it is seen as in a mirror; its pixels are not
    */
   draw(source, mirrored) {
-    const width = source.videoWidth ?? source.width;
-    const height = source.videoHeight ?? source.height;
-    const scale = Math.min(1, LONGEST / Math.max(width, height));
+    const isFrame = "videoWidth" in source;
+    const [width, height] = isFrame
+      ? [source.videoWidth, source.videoHeight]
+      : [source.width, source.height];
+    const scale = isFrame ? 1 : Math.min(1, LONGEST / Math.max(width, height));
     this.#canvas.width = Math.max(1, Math.round(width * scale));
     this.#canvas.height = Math.max(1, Math.round(height * scale));
     const context = this.#canvas.getContext("2d");
