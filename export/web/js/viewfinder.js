@@ -20,11 +20,6 @@ export class Viewfinder {
     this.#video = video;
   }
 
-  /** @returns {HTMLVideoElement} */
-  get video() {
-    return this.#video;
-  }
-
   /** Whether pictures are coming. */
   get running() {
     return this.#track?.readyState === "live";
@@ -42,6 +37,8 @@ export class Viewfinder {
   /**
    * Open a camera: the one asked for, else the one on the back of a phone.
    *
+   * Once another is asked for, or none any more, what becomes of this one is no news.
+   *
    * @param {MediaTrackConstraints} [which]
    * @throws {DOMException|Insecure} why there is none
    */
@@ -49,14 +46,19 @@ export class Viewfinder {
     if (!navigator.mediaDevices?.getUserMedia) throw new Insecure();
     this.close(); // many phones give the second camera only after the first is free
     const asked = this.#asked;
-    const stream = await navigator.mediaDevices.getUserMedia({
-      audio: false,
-      video: { ...SIZE, ...which },
-    });
-    if (asked !== this.#asked) {
-      stop(stream); // closed or asked again in the meantime
-      return;
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({
+        audio: false,
+        video: { ...SIZE, ...which },
+      });
+      if (asked === this.#asked) await this.#show(stream);
+      else stop(stream);
+    } catch (error) {
+      if (asked === this.#asked) throw error;
     }
+  }
+
+  async #show(stream) {
     this.#stream = stream;
     this.#track.onended = () => this.onLost();
     this.#video.srcObject = stream;
