@@ -7,10 +7,20 @@
     if (typeof WebAssembly !== "object") {
       return "WebAssembly is missing or switched off, as some phones do in their lockdown mode; the model needs it. Allow it for this page, or try another browser.";
     }
-    if (!("noModule" in document.createElement("script")) || !window.createImageBitmap) {
+    if (!hasAll()) {
       return "Any browser of the last three years will do: please update it, or try another one.";
     }
     return "";
+  }
+
+  // What the modules use without asking and came last: canvases without a page, arrays' findLast.
+  function hasAll() {
+    return (
+      "noModule" in document.createElement("script") &&
+      window.createImageBitmap &&
+      window.OffscreenCanvas &&
+      Array.prototype.findLast
+    );
   }
 
   function say(text) {
