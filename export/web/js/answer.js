@@ -45,7 +45,7 @@ export function decide(bundle, rollUp, probabilities) {
   if (sumOf(probabilities) < thresholds.unknown) {
     return { known: false, branch, sure: null, commonAncestor: null };
   }
-  const sure = branch.findLast(({ node, score }) => score > shownOf(bundle, node)) ?? null;
+  const sure = branch.findLast(({ node, score }) => score > thresholdOf(bundle, node)) ?? null;
   const isSpecies = sure !== null && taxonomy.nodes[sure.node].rankLevel <= SPECIES_LEVEL;
   const commonAncestor = isSpecies ? null : ancestor(bundle, rollUp, probabilities);
   return { known: true, branch, sure, commonAncestor };
@@ -80,7 +80,7 @@ export function suggestions(bundle, probabilities, count) {
 }
 
 /** The score above which a node is named as sure. */
-export function shownOf({ thresholds, taxonomy }, node) {
+export function thresholdOf({ thresholds, taxonomy }, node) {
   return thresholds.byTaxon.get(taxonomy.nodes[node].taxonId) ?? thresholds.shown;
 }
 

@@ -7,8 +7,6 @@ import { parseTaxonomy } from "./taxonomy.js";
 import { decodeText, lineOf, parseObject, wholeIn } from "./texts.js";
 import { TABLE, parseThresholds } from "./thresholds.js";
 
-export { BundleError };
-
 /** An opened bundle. */
 export class Bundle {
   #files;

@@ -3,8 +3,6 @@
 import { BundleError, EngineError } from "./errors.js";
 import { probabilitiesOf } from "./probabilities.js";
 
-export { EngineError };
-
 // (module (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)): all of SIMD is there or none.
 const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15,

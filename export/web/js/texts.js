@@ -55,8 +55,7 @@ export function parseObject(bytes, file) {
   return value;
 }
 
-/** @param {unknown} value */
-export function isObject(value) {
+function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
