@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -36,7 +37,7 @@ _SHARPNESS = 1 / 400  # logits per squared level: films show colours some levels
 _FAMILIES = (("Pieridae", 70), ("Nymphalidae", 170))  # red
 _GENERA = (("Pieris", 70), ("Colias", 150), ("Aglais", 70), ("Vanessa", 150))  # green
 _BLUES = {"alba": 60, "media": 100, "nigra": 140}
-_ABOVE = [
+ABOVE = [
     ("", 1, 70, "kingdom", "", "Animalia"),
     (1, 2, 60, "phylum", "", "Arthropoda"),
     (2, 3, 50, "class", "", "Insecta"),
@@ -61,21 +62,30 @@ COLOURS = np.array(
 """RGB of each species, float [12, 3]; the taxon id of row i is FIRST_SPECIES + i."""
 
 
-def colour_bundle(folder: Path, names: dict[str, dict[int, str]]) -> Path:
-    """Write the bundle with these common names; its golden pictures are the colours themselves."""
-    manifest = _manifest(sorted(names))
+def colour_bundle(
+    folder: Path,
+    names: dict[str, dict[int, str]],
+    count: int = len(SPECIES),
+    above: Sequence[tuple] = ABOVE,
+) -> Path:
+    """Write the bundle with these common names; its golden pictures are the colours themselves.
+
+    It knows the first `count` species (its golden pictures show others as well); `above` are the rows of the tree above them.
+    """
+    manifest = _manifest(sorted(names), count)
+    species = SPECIES[:count]
     rows = [
-        *_ABOVE,
-        *((20 + i // 3, FIRST_SPECIES + i, 10, "species", i, s) for i, s in enumerate(SPECIES)),
+        *above,
+        *((20 + i // 3, FIRST_SPECIES + i, 10, "species", i, s) for i, s in enumerate(species)),
     ]
     header = "parent_taxon_id,taxon_id,rank_level,rank,leaf_class_id,name"
     table = "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n"
-    model = _model(manifest)
+    model = _model(manifest, COLOURS[:count])
     manifest["model"]["bytes"] = len(model)
     files = {
         "model.tflite": model,
         "taxonomy.csv": table.encode(),
-        "labels.txt": "".join(f"{name}\n" for name in SPECIES).encode(),
+        "labels.txt": "".join(f"{name}\n" for name in species).encode(),
         "MODEL_CARD.md": b"# Colours\n",
     }
     for language, by_taxon in names.items():
@@ -84,18 +94,14 @@ def colour_bundle(folder: Path, names: dict[str, dict[int, str]]) -> Path:
     for number in range(0, len(SPECIES), 2):
         name = f"golden/{number}.png"
         files[name] = _png(COLOURS[number])
-        manifest["golden"].append(_golden(name, COLOURS[number]))
+        manifest["golden"].append(_golden(name, COLOURS[number], count))
     files["bundle.json"] = json.dumps(manifest).encode()
     return as_folder(sealed(files), folder)
 
 
-def logits_of(colour: np.ndarray) -> np.ndarray:
-    """What the model answers for a colour, float32 [1, 12]."""
-    return -_SHARPNESS * np.square(COLOURS - colour).sum(axis=1, dtype=float)[None]
-
-
-def _golden(name: str, colour: np.ndarray) -> dict[str, object]:
-    scores = probabilities_of(logits_of(colour).astype(np.float32), UNKNOWN_LOGIT)[0]
+def _golden(name: str, colour: np.ndarray, count: int) -> dict[str, object]:
+    logits = -_SHARPNESS * np.square(COLOURS[:count] - colour).sum(axis=1)
+    scores = probabilities_of(logits.astype(np.float32)[None], UNKNOWN_LOGIT)[0]
     known = float(scores.sum())
     best = np.argsort(-scores, kind="stable")[:5]
     return {
@@ -117,7 +123,7 @@ def _png(colour: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _manifest(languages: list[str]) -> dict:
+def _manifest(languages: list[str], count: int) -> dict:
     ancestor = {"score": 0.78, "leaves": 15, "share": 0.01, "rank_levels": [20, 33]}
     return {
         "schema_version": 2,
@@ -125,7 +131,7 @@ def _manifest(languages: list[str]) -> dict:
         "version": "1",
         "quantization": "float32",
         "profile": "taxonvision",
-        "model": {"file": "model.tflite", "bytes": 0, "classes": len(SPECIES)},
+        "model": {"file": "model.tflite", "bytes": 0, "classes": count},
         "head": {"rank": None},
         "input": {
             "name": "photograph",
@@ -136,7 +142,7 @@ def _manifest(languages: list[str]) -> dict:
         },
         "output": {
             "name": "logits",
-            "shape": [1, len(SPECIES)],
+            "shape": [1, count],
             "dtype": "float32",
             "kind": "logits",
             "unknown_logit": UNKNOWN_LOGIT,
@@ -167,7 +173,7 @@ def _manifest(languages: list[str]) -> dict:
     }
 
 
-def _model(manifest: dict) -> bytes:
+def _model(manifest: dict, colours: np.ndarray) -> bytes:
     """2 b m·c - b |c|² - b |m|² for the mean colour m, each colour c and the sharpness b."""
     built = HostileModel(manifest)
     graph, half = built.main, SIZE // 2
@@ -189,9 +195,9 @@ def _model(manifest: dict) -> bytes:
         BuiltinOperator.MUL, [mean, mean], [square], BuiltinOptions.MulOptions, MulOptionsT()
     )
     near = _dense(
-        graph, mean, 2 * _SHARPNESS * COLOURS, -_SHARPNESS * np.square(COLOURS).sum(axis=1)
+        graph, mean, 2 * _SHARPNESS * colours, -_SHARPNESS * np.square(colours).sum(axis=1)
     )
-    far = _dense(graph, square, np.full_like(COLOURS, -_SHARPNESS), np.zeros(len(COLOURS)))
+    far = _dense(graph, square, np.full_like(colours, -_SHARPNESS), np.zeros(len(colours)))
     graph.operator(
         BuiltinOperator.ADD, [near, far], [built.output],
         BuiltinOptions.AddOptions, AddOptionsT(),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Browser, open_browser
-from colour_bundle import COLOURS, FIRST_SPECIES, colour_bundle
+from colour_bundle import COLOURS, FIRST_SPECIES, SPECIES, colour_bundle
 from damaged_bundles import as_folder, edited, read_files, sealed
 from PIL import ExifTags, Image
 from selenium.webdriver.common.keys import Keys
@@ -341,6 +341,50 @@ def test_a_photograph_is_turned_upright_and_named_as_python_names_it(page, tmp_p
     page.browser.wait_for("document.documentElement.dataset.mode === 'live'")
 
 
+def test_of_two_photographs_the_later_one_is_named(page):
+    """Though the first, a large one, takes longer to decode."""
+    page.open()
+    page.browser.run(
+        """const decode = window.createImageBitmap;
+        const later = new Promise((resolve) => { window.goOn = resolve; });
+        window.createImageBitmap = async (...given) => {
+          window.createImageBitmap = decode;
+          await later;
+          return decode(...given).finally(() => { window.decoded = true; });
+        };"""
+    )
+    first, second = jpeg(quarters()), jpeg(quarters(), 3)
+    give(page, "drop", first)
+    page.browser.wait_for("!window.createImageBitmap.toString().includes('later')")
+    give(page, "drop", second)
+    species_told(page, page.answer(second))
+    page.browser.run("goOn()")
+    page.browser.wait_for("window.decoded")
+    species_told(page, page.answer(second))
+    page.click("shutter")
+    page.browser.wait_for("document.documentElement.dataset.mode === 'live'")
+
+
+def test_a_frame_is_kept_with_all_its_pixels_and_a_photograph_shown_smaller(page):
+    page.open()
+    sizes = page.browser.run(
+        """return (async () => {
+          const { Still } = await import("/js/still.js");
+          const [canvas, source, few] = [1, 3000, 4].map((width) =>
+            Object.assign(document.createElement("canvas"), { width, height: 30 }));
+          const video = document.createElement("video");
+          video.muted = true;
+          source.getContext("2d").fillRect(0, 0, 10, 10);
+          video.srcObject = source.captureStream();
+          await video.play();
+          const still = new Still(canvas, few);
+          const sizeOf = (picture) => (still.draw(picture, false), [canvas.width, canvas.height]);
+          return [sizeOf(video), sizeOf(await createImageBitmap(source))];
+        })()"""
+    )
+    assert sizes == [[3000, 30], [2048, 20]]
+
+
 def test_a_file_that_is_no_photograph_gets_a_sentence(page):
     page.open()
     give(page, "drop", b"404 Not Found")
@@ -441,6 +485,26 @@ def test_names_are_text_and_a_device_that_differs_is_told(page, hostile_site):
         page.browser.driver.get("about:blank")  # its worker may ask for nothing more
 
 
+def test_a_single_species_below_a_genus_and_without_common_names(page, tmp_path):
+    made = colour_bundle(tmp_path, {}, 1, [("", 20, 20, "genus", "", "Pieris")])
+    assert verify(made) == []
+    with served(assemble(made)) as port:
+        recognizer = open_bundle(made).recognizer()
+        small = replace(page, address=f"http://localhost:{port}/", recognizer=recognizer)
+        small.open()
+        ranks = "return document.querySelectorAll('#ranks li').length"
+        assert small.browser.run(ranks) == 2
+        offered = "return [...document.getElementById('language').options].map((o) => o.value)"
+        assert small.browser.run(offered) == [""]
+        content = jpeg(Image.new("RGB", (60, 40), tuple(map(int, COLOURS[0]))))
+        give(small, "drop", content)
+        species_told(small, small.answer(content))
+        assert small.text("name") == SPECIES[0]
+        small.open("?check", ready="check")
+        assert small.browser.wait_for("document.getElementById('check').dataset.passed") == "true"
+        page.browser.driver.get("about:blank")  # its worker may ask for nothing more
+
+
 def changed(site: Site, name: str, content: bytes) -> Site:
     """The site with another file, as a bad disc or an old browser has it."""
     return replace(site, files={**site.files, name: content})
@@ -452,6 +516,7 @@ def changed(site: Site, name: str, content: bytes) -> Site:
         ("", "BundleError", "damaged"),
         ("WebAssembly.validate = () => false", "EngineError", "no WebAssembly SIMD"),
         ("delete window.createImageBitmap", "old-browser", "another one"),
+        ("delete window.OffscreenCanvas", "old-browser", "another one"),
         ("delete window.WebAssembly", "old-browser", "switched off"),
         ("HTMLScriptElement.prototype.__proto__ = {}; "
          "delete HTMLScriptElement.prototype.noModule", "old-browser", "update"),
@@ -532,6 +597,27 @@ def test_a_camera_that_is_lost_is_asked_for_again_and_then_missed(page):
     )
     page.browser.wait_for("document.documentElement.dataset.mode === 'error'")
     assert page.text("name") == "No camera found"
+
+
+def test_what_becomes_of_a_camera_that_is_no_longer_asked_for_is_no_news(page):
+    page.open()
+    page.browser.run(
+        """return (async () => {
+          const devices = navigator.mediaDevices;
+          const ask = devices.getUserMedia.bind(devices);
+          let refuse;
+          devices.getUserMedia = () => new Promise((_, reject) => { refuse = reject; });
+          const choose = () =>
+            document.getElementById("camera").dispatchEvent(new Event("change"));
+          choose();
+          devices.getUserMedia = ask;
+          choose();
+          refuse(new DOMException("", "NotReadableError"));
+          await new Promise((resolve) => setTimeout(resolve));
+        })()"""
+    )
+    page.browser.wait_for("document.documentElement.dataset.mode === 'live'")
+    page.wait_for_answer("sure")
 
 
 @contextmanager
