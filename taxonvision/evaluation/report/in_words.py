@@ -78,6 +78,9 @@ def _accuracy(figures: Mapping[str, Any], right: np.ndarray) -> Iterator[str]:
     if n == 1:
         yield f"the only photograph is named {'right' if count else 'wrong'}{width}"
         return
+    if count == n:
+        yield f"all {several(n, 'photograph')} are named right{width}"
+        return
     if not count:
         yield f"none of {several(n, 'photograph')} is named right{width}"
         return

@@ -186,6 +186,11 @@ def test_one_photograph():
     )
 
 
+def test_all_of_a_few_photographs():
+    first, *_ = words(sure(np.arange(4)), np.arange(4) + 200)
+    assert first == "All 4 photographs are named right (95 % interval 51.0% to 100.0%)."
+
+
 def test_without_replicates_there_is_no_interval():
     full, truth = drawn(100)
     results = results_of(full, truth)
