@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_trees import forests
 
@@ -29,6 +29,7 @@ def found_in(branches, photograph):
     return branches.nodes[here].tolist(), branches.scores[here]
 
 
+@settings(max_examples=20)
 @given(
     FORESTS, st.integers(0, 2**32 - 1), st.integers(0, 9), st.sampled_from([0.001, 0.05, 0.5, 1.0])
 )
@@ -65,6 +66,7 @@ def slow_branch(tree, own):
     return branch, [total(taxon_id) for taxon_id in branch]
 
 
+@settings(max_examples=20)
 @given(FORESTS, st.integers(0, 2**32 - 1), st.integers(1, 9), st.sampled_from([2, 16, 64]))
 def test_equal_scores_go_to_the_first_and_to_what_is_below(forest, seed, count, parts):
     taxa, classes = forest
@@ -99,6 +101,7 @@ def test_scores_of_zero_have_no_branch(tree, class_taxon_ids):
     assert found.scores.tolist() == [1.0] * 4
 
 
+@settings(max_examples=20)
 @given(FORESTS)
 def test_at_or_below_is_what_lineages_say(forest):
     taxa, classes = forest

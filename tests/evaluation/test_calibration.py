@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxonvision.evaluation import calibration
@@ -26,12 +26,14 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+@settings(max_examples=20)
 @given(SEEDS, st.floats(0.2, 5))
 def test_the_factor_that_logits_were_multiplied_by(seed, factor):
     logits, truth = drawn(seed)
     assert fit_temperature(logits * np.float32(factor), truth) == pytest.approx(factor, rel=0.1)
 
 
+@settings(max_examples=20)
 @given(SEEDS, st.integers(1, 40))
 def test_few_photographs(seed, n):
     logits, truth = drawn(seed, n)
@@ -51,6 +53,7 @@ def test_logits_are_taken_in_parts(monkeypatch):
     assert fit_temperature(logits, truth) == whole
 
 
+@settings(max_examples=20)
 @given(SEEDS, st.floats(1.5, 4))
 def test_calibrated_scores_have_no_error_and_sharpened_ones_have(seed, factor):
     logits, truth = drawn(seed)
@@ -82,6 +85,7 @@ def test_nothing_is_no_calibration():
         expected_calibration_error(np.empty(0), np.empty(0, bool))
 
 
+@settings(max_examples=20)
 @given(SEEDS)
 def test_a_photograph_of_a_whole_weight_is_as_many_photographs(seed):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_trees import forests
 
@@ -86,6 +86,7 @@ def cases(draw):
     )  # fmt: skip
 
 
+@settings(max_examples=20)
 @given(cases(), st.sampled_from([0.5, 0.8, 0.95, 1.0]), st.sampled_from([1, 3, 10]))
 def test_the_choice_is_that_of_the_slow_way(case, precision, fewest):
     tree, classes, full, truth, scenes, thresholds = case

@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from taxonvision.errors import AlreadyDone, UserError
-from taxonvision.evaluation.compare import compare, comparison_of
+from taxonvision.evaluation import compare as module
 from taxonvision.evaluation.results import KnownTaxa, Results
 from taxonvision.evaluation.scores import Labelled, Ragged, Scores
 from taxonvision.storage import Recipe
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
+
+compare, comparison_of = (
+    partial(function, replicates=200) for function in (module.compare, module.comparison_of)
+)
 
 GENERA = {genus: list(range(10 * genus + 1, 10 * genus + 5)) for genus in range(1, 6)}
 TAXA = [species for genus in GENERA.values() for species in genus]
@@ -90,7 +95,7 @@ def noisy(share, seed=1):
 def said(named, truth=TRUTH, full=FULL):
     """What is said of a candidate that names so."""
     sides = results("full", full, truth), [results("small", named, truth)]
-    return comparison_of(*sides, replicates=200).candidates[0].sentences
+    return comparison_of(*sides).candidates[0].sentences
 
 
 def test_rows_by_hand(tmp_path):

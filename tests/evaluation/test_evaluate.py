@@ -29,6 +29,15 @@ FIGURES = FILES - {"results.json", "report.html"}
 """Of the same scores they are the same, byte by byte; the others have times and places in them."""
 
 
+@pytest.fixture(scope="module")
+def whole(small_bundle, small_catalog, tmp_path_factory):
+    """Results of the small bundle, to be read or copied."""
+    folder = tmp_path_factory.mktemp("whole") / "results"
+    given = [f"--model={small_bundle}", f"--catalog={small_catalog}", f"--out={folder}"]
+    assert main(["evaluate", *given, "--replicates=20"]) == 0
+    return folder
+
+
 @pytest.fixture
 def evaluated(small_bundle, small_catalog, tmp_path):
     """Runs the command with few replicates; returns where the results are to be."""
@@ -63,9 +72,9 @@ def one_by_one(recognizer, catalog):
 
 
 def test_scores_of_a_bundle_are_those_of_one_photograph_after_the_other(
-    evaluated, small_bundle, small_catalog
+    whole, small_bundle, small_catalog
 ):
-    results = read_results(evaluated())
+    results = read_results(whole)
     catalog = open_catalog(small_catalog)
     expected = one_by_one(open_bundle(small_bundle).recognizer(), catalog)
     assert results.scores.photo_ids == expected.photo_ids
@@ -83,8 +92,8 @@ def test_a_model_directory_scores_the_same_up_to_rounding(evaluated, small_model
     assert np.abs(scores.classes.scores - expected.classes.scores).max() < 1e-5
 
 
-def test_a_bare_tflite_file_scores_as_its_bundle(evaluated, small_bundle, small_catalog):
-    bundle = read_results(evaluated())
+def test_a_bare_tflite_file_scores_as_its_bundle(evaluated, whole, small_bundle, small_catalog):
+    bundle = read_results(whole)
     tflite = small_bundle / "model.tflite"
     classes = f"--classes={small_catalog / 'classes.csv'}"
     bare = read_results(evaluated(classes, model=tflite, out="bare"))
@@ -92,13 +101,12 @@ def test_a_bare_tflite_file_scores_as_its_bundle(evaluated, small_bundle, small_
     assert bare.known.taxon_ids.tolist() == bundle.known.taxon_ids.tolist()
 
 
-def test_the_folder_holds_what_is_described_and_no_photographs(evaluated, small_catalog):
-    results = evaluated()
-    assert {path.name for path in results.iterdir()} == FILES
-    manifest = read_json(results / "results.json")
+def test_the_folder_holds_what_is_described_and_no_photographs(whole, small_catalog):
+    assert {path.name for path in whole.iterdir()} == FILES
+    manifest = read_json(whole / "results.json")
     assert manifest["catalog"]["folder"] == str(small_catalog.absolute())
     assert manifest["scenes"] is None
-    known = read_results(results).known
+    known = read_results(whole).known
     assert sorted(known.taxon_ids.tolist()) == [3, 4, 5, 6]
     assert known.training_photographs.tolist() == [3, 3, 3, 3]
 
@@ -181,8 +189,9 @@ def test_figures_are_made_anew_without_scoring(evaluated, monkeypatch, scenes, c
     assert "already done" in capsys.readouterr().err
 
 
-def test_overwriting_scores_again(evaluated, monkeypatch):
-    results = evaluated()
+def test_overwriting_scores_again(evaluated, whole, tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    shutil.copytree(whole, results)
     asked = []
 
     def counting(recognizer, sources):

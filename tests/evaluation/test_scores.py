@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_trees import forests
 
@@ -41,6 +41,7 @@ def cases(draw):
     return Taxonomy(taxa), classes, np.array(scores, np.float32)
 
 
+@settings(max_examples=20)
 @given(cases(), st.sampled_from([(0, 1), (2, 3), (5, 500)]), st.data())
 def test_what_is_kept_is_that_of_the_slow_definition(case, bounds, data):
     tree, classes, full = case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from taxonvision.evaluation.unknown import fit_unknown
@@ -17,6 +17,7 @@ def index_of(threshold, named, scenes) -> float:
     return kept - (scenes >= threshold).mean() if kept >= 0.95 else -np.inf
 
 
+@settings(max_examples=20)
 @given(SCORES, SCORES)
 def test_no_threshold_that_keeps_enough_is_better(named, scenes):
     found = fit_unknown(named, scenes)
@@ -29,6 +30,7 @@ def test_no_threshold_that_keeps_enough_is_better(named, scenes):
     assert (found.photographs, found.scenes) == (len(named), len(scenes))
 
 
+@settings(max_examples=20)
 @given(SCORES, SCORES)
 def test_shares_are_those_of_the_threshold(named, scenes):
     found = fit_unknown(named, scenes)

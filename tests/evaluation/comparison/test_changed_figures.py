@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxonvision.evaluation.bootstrap import Resampling
@@ -74,6 +74,7 @@ def test_no_shared_taxon_has_no_tail():
     assert changes_by_training(Named(nothing, nothing, nothing), KNOWN, Resampling(nothing)) == ()
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_calibration_errors_and_their_difference(seed):
     rng = np.random.default_rng(seed)

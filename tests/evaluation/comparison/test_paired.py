@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -18,6 +18,7 @@ def compared(truth, reference, candidate, observations=None):
     return paired(ALL, Named(truth, reference, candidate), Resampling(observations, 200))
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_mcnemar_is_the_binomial_test_of_a_fair_coin(lost, won):
     p = mcnemar(lost, won)
@@ -58,7 +59,7 @@ def test_the_bootstrap_is_scipys():
     reference, candidate = (
         np.where(rng.random(300) < share, truth, rng.integers(1, 9, 300)) for share in (0.8, 0.7)
     )
-    found = paired(ALL, Named(truth, reference, candidate), Resampling(np.arange(300), 4000))
+    found = paired(ALL, Named(truth, reference, candidate), Resampling(np.arange(300), 2000))
 
     def macro(before, after, truth):
         return np.mean([(after - before)[truth == t].mean() for t in np.unique(truth)])
@@ -94,6 +95,7 @@ def test_photographs_of_one_observation_widen_the_interval():
     assert not together.beyond_chance
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(*[st.integers(1, 3)] * 3, st.integers(0, 5)), min_size=1, max_size=30))
 def test_both_directions_mirror_each_other(rows):
     truth, reference, candidate, observations = np.array(rows).T

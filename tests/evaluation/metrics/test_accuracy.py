@@ -81,7 +81,7 @@ def test_accuracy_at_ranks_is_that_of_the_full_scores(case, tree, class_taxon_id
         assert low - 1e-9 <= value <= high + 1e-9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20)
 @given(forests(["order", "family", "genus", "subgenus", "species"], 60), st.data())
 def test_on_any_tree_accuracy_at_ranks_is_that_of_the_full_scores(forest, data):
     taxa, classes = forest

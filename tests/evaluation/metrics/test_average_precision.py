@@ -42,7 +42,7 @@ def by_scikit_learn(scores, weights) -> np.ndarray:
     )
 
 
-@settings(max_examples=20)  # scikit-learn takes its time
+@settings(max_examples=12)  # scikit-learn takes its time
 @given(SEEDS)
 def test_every_taxon_and_the_mean_are_those_of_scikit_learn(seed):
     scores, _, rng = random_scores(seed)
@@ -54,6 +54,7 @@ def test_every_taxon_and_the_mean_are_those_of_scikit_learn(seed):
         assert found.mean(weights) == pytest.approx(mean, nan_ok=True)
 
 
+@settings(max_examples=20)
 @given(SEEDS)
 def test_photographs_are_looked_at_in_parts(seed):
     scores, _, _ = random_scores(seed)

@@ -21,7 +21,8 @@ def test_photographs_are_counted_where_they_were_taken():
     truth = np.array([1, 2, 1, 1, 1, 1, 1])
     right = np.array([1, 0, 1, 0, 1, 0, 0], bool)
     latitudes, longitudes = np.array(places).T
-    found = accuracy_of_regions(latitudes, longitudes, truth, right, Resampling(np.arange(7)))
+    resampling = Resampling(np.arange(7), replicates=50)
+    found = accuracy_of_regions(latitudes, longitudes, truth, right, resampling)
     assert [(each.name, each.part.photographs, each.part.taxa) for each in found] == [
         ("Western Europe", 2, 2),
         ("Eastern Africa", 1, 1),
@@ -39,7 +40,7 @@ def test_the_tail_is_by_training_photographs():
     )
     truth = np.array([10, 20, 20, 30, 40, 50, 60, 99])
     right = np.array([0, 1, 1, 0, 1, 1, 1, 0], bool)
-    found = accuracy_of_tail(truth, right, known, Resampling(np.arange(8)))
+    found = accuracy_of_tail(truth, right, known, Resampling(np.arange(8), replicates=50))
     assert [each.name for each in found] == [
         *("0", "1-9", "10-19", "20-49", "50-99", "100-199", "200-499", "500-999", "1000+")
     ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
@@ -22,6 +22,7 @@ def of_taxa(truth, named, observations=None, tree=None) -> dict[int, TaxonAccura
     return {taxon.taxon_id: taxon for taxon in found}
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(12, 17), st.integers(12, 17)), min_size=1, max_size=60))
 def test_counts_are_those_of_the_confusion_matrix(pairs):
     truth, named = zip(*pairs, strict=True)

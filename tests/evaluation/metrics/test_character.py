@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxonvision.evaluation.metrics.character import (
@@ -27,6 +27,7 @@ def said(named, truth=TRUTH, observations=None):
     return remarks("small", truth, named, observations, lambda taxon_id: f"T{taxon_id}")
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=2, max_size=6))
 def test_chance_is_that_of_all_ways_to_deal_the_names(rows):
     truth, named = np.array(rows).T

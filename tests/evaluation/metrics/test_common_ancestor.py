@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scores import WHITES, Model, random_scores
 from random_trees import forests
@@ -40,6 +40,7 @@ def of_the_apps(model, full, score, thresholds) -> list[int]:
     return [NO_TAXON if node is None else int(model.roll_up.node_ids[node.index]) for node in nodes]
 
 
+@settings(max_examples=20)
 @given(SEEDS, st.just(Thresholds()) | THRESHOLDS)
 def test_answers_are_those_of_the_apps(seed, thresholds):
     scores, full, rng = random_scores(seed, most=15)
@@ -48,6 +49,7 @@ def test_answers_are_those_of_the_apps(seed, thresholds):
         assert found.at(score).tolist() == of_the_apps(WHITES, full, score, thresholds)
 
 
+@settings(max_examples=20)
 @given(
     forests(["order", "family", "tribe", "genus", "species"], 1000),
     SEEDS,
@@ -66,6 +68,7 @@ def test_answers_on_any_tree_are_those_of_the_apps(forest, seed, levels):
         assert found.at(score).tolist() == of_the_apps(model, full, score, thresholds)
 
 
+@settings(max_examples=20)
 @given(SEEDS)
 def test_the_curve_is_counted_photograph_by_photograph(seed):
     scores, _, _ = random_scores(seed)
@@ -81,6 +84,7 @@ def test_the_curve_is_counted_photograph_by_photograph(seed):
         assert recall == pytest.approx(right / len(scores))
 
 
+@settings(max_examples=20)
 @given(SEEDS)
 def test_photographs_are_looked_at_in_parts(seed):
     scores, _, _ = random_scores(seed)

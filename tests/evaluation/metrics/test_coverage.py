@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve
 
@@ -28,6 +28,7 @@ def by_trying(confidence, right, weights, precision) -> float:
     return best / weights.sum() if weights.any() else np.nan
 
 
+@settings(max_examples=20)
 @given(PHOTOGRAPHS, st.sampled_from([0, 0.5, 0.57, 0.95, 1]))
 def test_no_threshold_covers_more(photographs, precision):
     confidence, right, weights = (np.array(column) for column in zip(*photographs, strict=True))
@@ -38,6 +39,7 @@ def test_no_threshold_covers_more(photographs, precision):
     assert coverage.at(precision) == pytest.approx(by_trying(confidence, right, ones, precision))
 
 
+@settings(max_examples=20)
 @given(PHOTOGRAPHS)
 def test_the_curve_has_the_precisions_of_scikit_learn(photographs):
     confidence, right, _ = (np.array(column) for column in zip(*photographs, strict=True))

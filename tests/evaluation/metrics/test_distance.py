@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scores import WHITES
 from random_trees import forests
@@ -53,6 +53,7 @@ def test_two_kingdoms_below_life_and_a_subspecies():
 RANKS = ["kingdom", "order", "family", "tribe", "genus", "species", "subspecies"]
 
 
+@settings(max_examples=20)
 @given(forests(RANKS, 1000))
 def test_ranks_below_the_lowest_common_ancestor_and_not_below_both(forest):
     taxa, classes = forest

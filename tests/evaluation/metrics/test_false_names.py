@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scores import WHITES, Model
 
@@ -37,6 +37,7 @@ def false_names(model, full, thresholds) -> list[bool]:
     return are_named(scenes, model.tree, model.classes, thresholds).tolist()
 
 
+@settings(max_examples=20)
 @given(SEEDS, st.sampled_from([WHITES, MANY]), st.floats(0.1, 0.9), st.floats(0.1, 0.9))
 def test_names_are_those_of_the_apps(seed, model, shown, unknown):
     rng = np.random.default_rng(seed)

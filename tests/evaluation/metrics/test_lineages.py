@@ -9,7 +9,7 @@ from taxonvision.evaluation.metrics.lineages import Lineages, find
 from taxonvision.taxonomy.tree import Taxonomy
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20)
 @given(forests(["family", "genus", "species"], 60), st.data())
 def test_lineages_hold_what_is_at_or_above_a_taxon(forest, data):
     taxa, classes = forest
@@ -24,7 +24,7 @@ def test_lineages_hold_what_is_at_or_above_a_taxon(forest, data):
     assert lineages.hold(asked[:, 0], asked[:, 1]).tolist() == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20)
 @given(forests(["family", "genus", "species"], 60))
 def test_numbers_are_added_up_at_every_node(forest):
     taxa, classes = forest

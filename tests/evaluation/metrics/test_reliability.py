@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 from sklearn.calibration import calibration_curve
@@ -19,6 +19,7 @@ PHOTOGRAPHS = st.lists(
 )
 
 
+@settings(max_examples=20)
 @given(PHOTOGRAPHS, st.sampled_from([1, 4, 16]))
 def test_bins_are_those_of_scikit_learn(photographs, bins):
     confidence, right = (np.array(column) for column in zip(*photographs, strict=True))
@@ -35,6 +36,7 @@ def test_bins_are_those_of_scikit_learn(photographs, bins):
         assert (each.interval.low, each.interval.high) == pytest.approx(tuple(wilson), abs=1e-9)
 
 
+@settings(max_examples=20)
 @given(PHOTOGRAPHS)
 def test_the_error_is_the_mean_gap_of_the_diagram(photographs):
     confidence, right = (np.array(column) for column in zip(*photographs, strict=True))

@@ -6,7 +6,7 @@ from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from small_comparison import HOSTILE, candidate, change, comparison, model
@@ -139,6 +139,7 @@ def test_the_same_photographs_are_drawn_once():
 shares = st.floats(-1, 1)
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(shares, shares, shares).map(sorted), max_size=5), st.floats(0, 1))
 def test_every_interval_lies_on_the_axis(triples, max_drop):
     lines = [

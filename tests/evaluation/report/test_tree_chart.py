@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_trees import forests
 
@@ -31,6 +31,7 @@ def rows_of(chart) -> dict[str, dict]:
     return {i: {"parent": parent, "value": value, "colour": c} for i, parent, value, c in columns}
 
 
+@settings(max_examples=20)
 @given(
     forests(["kingdom", "family", "subfamily", "genus", "species", "subspecies"], 60),
     st.integers(1, 12),
