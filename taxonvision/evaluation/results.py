@@ -12,7 +12,7 @@ import numpy as np
 
 from taxonvision.errors import UserError
 from taxonvision.evaluation.score_files import read_scores
-from taxonvision.evaluation.scores import Scores
+from taxonvision.evaluation.scores import NO_TAXON, Scores
 from taxonvision.runtime.bundle_texts import THRESHOLD_COLUMNS, THRESHOLDS, read_thresholds
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.storage import read_manifest
@@ -33,6 +33,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "fingerprint": str,
 }
 _KNOWN_COLUMNS = ("taxon_id", "training_photographs")
+_CHECKED_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def read_results(folder: Path) -> Results:
     if own.exists():
         thresholds = replace(thresholds, by_taxon=read_thresholds(_bytes_of(own), folder))
     scenes = folder / SCENES
-    return Results(
+    results = Results(
         folder=folder,
         manifest=manifest,
         taxonomy=read_taxonomy(folder / "taxonomy.csv"),
@@ -133,6 +134,36 @@ def read_results(folder: Path) -> Results:
         names=read_names(folder / "names.csv"),
         thresholds=thresholds,
     )
+    _check_taxa(results)
+    return results
+
+
+def _check_taxa(results: Results) -> None:
+    """Raise UserError where the files of a results directory do not speak of the same taxa."""
+    folder, known = results.folder, results.known.taxon_ids
+    if not len(known) or len(np.unique(known)) < len(known):
+        raise UserError(f"{folder / KNOWN} has no taxa, or one of them twice; evaluate again")
+    tree = np.fromiter((taxon.taxon_id for taxon in results.taxonomy), np.int64)
+    held = [(KNOWN, known, "taxonomy.csv", tree)]
+    for name, scores in ((SCORES, results.scores), (SCENES, results.scenes)):
+        if scores is not None:
+            none = np.array([NO_TAXON])
+            held += [
+                (name, scores.truth, "taxonomy.csv", none if name == SCENES else tree),
+                (name, scores.classes.taxon_ids, KNOWN, known),
+                (name, scores.inner.taxon_ids, "taxonomy.csv", tree),
+            ]
+    for name, taxon_ids, other, among in held:
+        if not _all_in(taxon_ids, among):
+            raise UserError(
+                f"{folder / name} has taxa that are not in {other} beside it; evaluate again"
+            )
+
+
+def _all_in(taxon_ids: np.ndarray, among: np.ndarray) -> bool:
+    """Whether all are among others; by pieces, since there may be hundreds a photograph."""
+    pieces = np.array_split(taxon_ids, len(taxon_ids) // _CHECKED_AT_ONCE + 1)
+    return all(np.isin(piece, among).all() for piece in pieces)
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -104,6 +104,9 @@ def read_scores(path: Path) -> Scores:
         inner=inner,
         rest=np.asarray(columns["rest"]),
     )
+    numbers = (scores.truth_scores, scores.rest)
+    if not all(np.isfinite(column).all() for column in numbers):
+        raise _damaged(path)
     if not (np.diff(classes.starts) > 0).all():  # every photograph has a best class
         raise _damaged(path)
     return scores

@@ -31,13 +31,13 @@ MANIFEST = {
 
 
 @pytest.fixture
-def folder(case_of, tree, tmp_path):
+def folder(case_of, tree, class_taxon_ids, tmp_path):
     """Results of two photographs."""
     case = case_of([[0.6, 0.4, 0, 0, 0, 0], [0, 0, 0, 0, 0.9, 0.1]], [12, 23])
     write_scores(tmp_path / "scores.parquet", case.kept)
     write_taxonomy(tmp_path / "taxonomy.csv", tree)
     write_names(tmp_path / "names.csv", {"en": {12: "small white"}})
-    write_known(tmp_path / "known.csv", KnownTaxa(np.array([12, 13]), np.array([7, 0])))
+    write_known(tmp_path / "known.csv", KnownTaxa(np.array(class_taxon_ids), np.arange(6)))
     (tmp_path / "results.json").write_text(json.dumps(MANIFEST))
     return tmp_path
 
@@ -47,7 +47,7 @@ def test_results_are_read(folder, tree):
     assert results.fingerprint == "f"
     assert results.scores.truth.tolist() == [12, 23]
     assert results.scenes is None
-    assert results.known.training_of == {12: 7, 13: 0}
+    assert results.known.training_of == {12: 0, 13: 1, 11: 2, 22: 3, 23: 4, 30: 5}
     assert results.names == {"en": {12: "small white"}}
     assert list(results.taxonomy) == list(tree)
 
@@ -87,6 +87,8 @@ def test_a_manifest_that_does_not_do(folder, change, sentence):
     [
         ("known.csv", "taxon_id,training_photographs\n12,-1\n"),
         ("known.csv", "taxon_id\n12\n"),
+        ("known.csv", "taxon_id,training_photographs\n"),
+        ("known.csv", "taxon_id,training_photographs\n12,1\n12,1\n"),
         ("scores.parquet", "none"),
         ("thresholds.csv", "taxon_id,threshold\n12,high\n"),
     ],
@@ -94,6 +96,30 @@ def test_a_manifest_that_does_not_do(folder, change, sentence):
 def test_damaged_tables(folder, name, content):
     (folder / name).write_text(content)
     with pytest.raises(UserError, match=name):
+        read_results(folder)
+
+
+@pytest.mark.parametrize(
+    ("known", "scores_of", "sentence"),
+    [
+        ([12, 13, 11, 22, 23, 30, 777], [12], "known.csv has taxa that are not in taxonomy.csv"),
+        ([12, 13, 11, 22], [12], "scores.parquet has taxa that are not in known.csv"),
+        ([12, 13, 11, 22, 23, 30], [778], "scores.parquet has taxa that are not in taxonomy.csv"),
+        ([12, 13, 11, 22, 23, 30], [0], "scores.parquet has taxa that are not in taxonomy.csv"),
+    ],
+)
+def test_files_of_different_runs_are_refused(folder, case_of, known, scores_of, sentence):
+    write_known(folder / "known.csv", KnownTaxa(np.array(known), np.ones(len(known), int)))
+    write_scores(
+        folder / "scores.parquet", case_of([[0.3, 0.2, 0.1, 0.1, 0.2, 0.1]], scores_of).kept
+    )
+    with pytest.raises(UserError, match=sentence):
+        read_results(folder)
+
+
+def test_scenes_with_an_organism_are_refused(folder, case_of):
+    write_scores(folder / "scenes.parquet", case_of([[1, 0, 0, 0, 0, 0]], [12]).kept)
+    with pytest.raises(UserError, match="has taxa that are not in"):
         read_results(folder)
 
 

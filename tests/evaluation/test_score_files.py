@@ -110,6 +110,8 @@ DAMAGES = {
     "no truth": "REPLACE (NULL::BIGINT AS true_taxon_id)",
     "words for scores": "REPLACE (['high', 'low', 'low', 'low', 'low'] AS scores)",
     "a column is gone": "EXCLUDE (rest)",
+    "no number for the rest": "REPLACE ('nan'::FLOAT AS rest)",
+    "no number for the truth": "REPLACE ('inf'::FLOAT AS true_score)",
 }
 
 
