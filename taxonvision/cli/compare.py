@@ -34,7 +34,13 @@ REQUIRED = ("reference", "candidate", "out")
 def define(values: flags.FlagValues) -> None:
     """Define the flags."""
     flags.DEFINE_string("reference", None, "results of the reference", flag_values=values)
-    flags.DEFINE_list("candidate", None, "results to compare with it", flag_values=values)
+    flags.DEFINE_list(
+        "candidate",
+        None,
+        "results to compare with it; several with commas",
+        flag_values=values,
+        allow_overwrite=False,  # a second one would silently take the place of the first
+    )
     flags.DEFINE_string("out", None, "the comparison to write", flag_values=values)
     flags.DEFINE_float(
         "max_drop",
@@ -72,6 +78,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     from taxonvision.evaluation.results import read_results
 
     out, max_drop = Path(values.out), _max_drop(values)
+    if not all(values.candidate):
+        raise UserError("--candidate has an empty name between its commas")
     reference = read_results(Path(values.reference))
     candidates = [read_results(Path(folder)) for folder in values.candidate]
     catalog = _catalog(values, reference)
@@ -128,7 +136,7 @@ def _catalog(values: flags.FlagValues, reference: Results) -> Examples | None:
     folder = Path(str(recorded.get("folder", "")))
     try:
         catalog = open_examples(folder)
-    except UserError:
+    except (UserError, OSError):  # such as a name that is too long here
         say(f"the catalog {folder} is not there: the report shows no photographs; see --catalog")
         return None
     if catalog.fingerprint != recorded.get("fingerprint"):

@@ -45,7 +45,9 @@ COMMANDS = {
     "predict": "name the organisms on photographs",
     "camera": "serve a bundle as a camera in the browser, or write it as a web site",
 }
-_WRONG_WITH_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_WRONG_WITH_THE_DISK = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
+)  # fmt: skip
 EXIT_DONE, EXIT_USER_ERROR, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 2, 3, 130
 EXIT_REQUEUE = 85  # for the scheduler; free of meaning elsewhere
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it

@@ -136,6 +136,23 @@ def test_a_refused_candidate_is_exit_3_and_the_comparison_is_written(compare, tm
         assert [gate and gate["passed"] for gate in gates] == [None, True, False]
 
 
+@pytest.mark.parametrize(
+    "candidates", ["--candidate={int8},", "--candidate=,{int8}", "--candidate=,"]
+)
+def test_an_empty_candidate_is_said_to_be_empty(folders, tmp_path, capsys, candidates):
+    flag = candidates.format(int8=folders["int8"])
+    arguments = ["compare", f"--reference={folders['full']}", f"--out={tmp_path / 'out'}", flag]
+    assert main(arguments) == 2
+    assert "empty name between its commas" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_candidates_given_twice_are_refused_and_none_is_forgotten(compare, folders, tmp_path):
+    code, _, said = compare(f"--candidate={folders['int4']}")
+    assert (code, "--candidate" in said) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_strict_refuses_what_is_not_proven_harmless(compare):
     code, shown, _ = compare("--max_drop=0.5")
     assert code == 0

@@ -447,7 +447,7 @@ def test_reader_that_has_gone_is_no_error(unbuffered, arguments):
     assert run_without_a_reader(unbuffered, *arguments) == (141, "")
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENAMETOOLONG])
 def test_a_full_or_locked_disk_is_one_line(says, photos, tmp_path, monkeypatch, number):
     def fail(*arguments, **options):
         raise OSError(number, os.strerror(number), "photos.parquet")
