@@ -12,6 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from taxonvision.cli.show import show_table, telling_what_is_done
+from taxonvision.errors import UserError
 from taxonvision.progress import say, working
 from taxonvision.text import percent, several
 
@@ -52,6 +53,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     from taxonvision.evaluation.thresholds import DEFAULT, NEVER, OF_RANK, OF_TAXON, choose
 
     out = Path(values.out)
+    if not 0 <= values.precision <= 1:  # what is no number is within all bounds of absl
+        raise UserError(f"`thresholds`: --precision is a fraction of 1, not {values.precision}")
     with working("choosing thresholds"):
         results = read_results(Path(values.results))
         choice = choose(results, values.precision, values.fewest)

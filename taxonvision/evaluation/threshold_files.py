@@ -21,8 +21,8 @@ def write_thresholds(path: Path, chosen: list[TaxonThreshold], *, overwrite: boo
     Raises AlreadyDone where the same table stands there, and UserError where anything else does
     and `overwrite` is false.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; --out names a file")
+    if path.exists() and not path.is_file():  # a folder, a pipe or a device
+        raise UserError(f"{path} is no file; --out names one")
     with replacing_file(path) as partial:
         write_csv(partial, COLUMNS, (_row(one) for one in chosen))
         if path.exists() and not overwrite:

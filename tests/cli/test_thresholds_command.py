@@ -56,7 +56,9 @@ def test_a_second_run_is_done_and_another_is_refused(choose, tmp_path):
     assert {row["from"] for row in read_csv(tmp_path / "thresholds.csv")} == {"default"}
 
 
-@pytest.mark.parametrize("flag", ["--precision=95", "--precision=-0.1", "--fewest=0"])
+@pytest.mark.parametrize(
+    "flag", ["--precision=95", "--precision=-0.1", "--precision=nan", "--fewest=0"]
+)
 def test_flags_out_of_range(choose, flag, tmp_path):
     assert choose(flag)[0] == 2
     assert not list(tmp_path.iterdir())

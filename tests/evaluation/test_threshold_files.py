@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from taxonvision.errors import AlreadyDone, UserError
@@ -37,8 +39,17 @@ def test_another_table_is_replaced_only_when_asked(tmp_path):
     write_thresholds(path, CHOSEN[:1], overwrite=True)
     assert read_chosen(path) == {1: 1.0}
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(UserError, match="is a folder"):
+    with pytest.raises(UserError, match="is no file"):
         write_thresholds(tmp_path, CHOSEN, overwrite=True)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_pipe_is_neither_read_nor_replaced(tmp_path, overwrite):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UserError, match="is no file"):
+        write_thresholds(pipe, CHOSEN, overwrite=overwrite)
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize(
