@@ -70,7 +70,8 @@ def colour_bundle(
 ) -> Path:
     """Write the bundle with these common names; its golden pictures are the colours themselves.
 
-    It knows the first `count` species (its golden pictures show others as well); `above` are the rows of the tree above them.
+    It knows the first `count` species, though its golden pictures show others as well; `above` are
+    the rows of the tree above them.
     """
     manifest = _manifest(sorted(names), count)
     species = SPECIES[:count]

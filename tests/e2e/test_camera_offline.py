@@ -8,6 +8,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 from browser import open_browser
+from colour_bundle import COLOURS, FIRST_SPECIES, SPECIES, colour_bundle
+from damaged_bundles import as_folder, edited, read_files, sealed
 from draw_icons import DRAWN, ICONS, draw
 from PIL import Image
 from small_page import serving, small_bundle_files, small_web
@@ -18,6 +20,7 @@ from taxonvision.camera.site import assemble, write_site
 pytestmark = pytest.mark.slow
 
 TEXT = "document.body?.textContent"
+OFFLINE = "document.getElementById('offline').textContent"
 # A host for the browser, though none that the page takes for the developer's own machine.
 HOST = "camera.localhost"
 
@@ -43,38 +46,60 @@ def caches(browser):
     return browser.run("return caches.keys()")
 
 
-def test_it_works_without_its_server_in_another_process_and_then_shows_the_next_bundle(tmp_path):
-    first = SiteServer(a_site(tmp_path, "comma"), ("127.0.0.1", 0))
-    with serving(first), open_browser(tmp_path / "profile") as browser:
-        port = first.server_port
-        address = f"http://localhost:{port}/"
-        browser.driver.get(address)
-        browser.wait_for("window.told?.includes('ready')")
-        assert browser.run(f"return {TEXT}") == "comma"
-        assert browser.run("return told") == ["ready"]
-        fetched = [each for each in browser.fetched() if not each.startswith("chrome")]
-        assert fetched
-        assert [each for each in fetched if not each.startswith(address)] == []
-        assert browser.complaints() == []
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return colour_bundle(tmp_path_factory.mktemp("bundle"), {})
+
+
+def test_the_camera_works_without_its_server_in_another_process(bundle, tmp_path):
+    """At the root of a host, where the next bundle then takes its place, and below a path."""
+    site = assemble(bundle)
+    write_site(site, tmp_path / "host" / "a" / "path", overwrite=False)
+    first, files = SiteServer(site, ("127.0.0.1", 0)), host_of_files(tmp_path / "host")
+    root = f"http://localhost:{first.server_port}/"
+    below = f"http://localhost:{files.server_port}/a/path/"
+    with serving(first), serving(files), open_browser(tmp_path / "profile") as browser:
         ask = browser.driver.execute_cdp_cmd
-        assert ask("Page.getInstallabilityErrors", {})["installabilityErrors"] == []
-        manifest = ask("Page.getAppManifest", {})
-        assert (manifest["errors"], manifest["url"]) == ([], f"{address}app.webmanifest")
-        (before,) = caches(browser)
+        for address in (below, root):
+            browser.driver.get(address)
+            browser.wait_for(f"{OFFLINE}.includes('works without a network')")
+            assert ask("Page.getInstallabilityErrors", {})["installabilityErrors"] == []
+            manifest = ask("Page.getAppManifest", {})
+            assert (manifest["errors"], manifest["url"]) == ([], f"{address}app.webmanifest")
+        fetched = [each for each in browser.fetched() if not each.startswith(("chrome", "blob:"))]
+        assert len(fetched) > 50
+        assert [each for each in fetched if not each.startswith((root, below))] == []
+        (before,) = caches(browser)  # of the root: ports have caches of their own
     with open_browser(tmp_path / "profile") as browser:
-        for page in ("", "?check", "index.html"):
-            browser.driver.get(address + page)
-            browser.wait_for("window.told?.includes('ready')")
-            assert browser.wait_for(TEXT) == "comma"
-        status = "return fetch('vendor/litert/wasm/run.wasm').then((r) => r.status)"
-        assert browser.run(status) == 200
+        for address in (root, below):
+            names_a_photograph(browser, address, tmp_path)
+            browser.driver.get(f"{address}?check")
+            passed = browser.wait_for("document.getElementById('check').dataset.passed")
+            assert passed == "true"
+        status = "return fetch('no-such-file').then((r) => r.status, () => 'unreachable')"
+        assert browser.run(status) == "unreachable"
+        browser.driver.get(f"{root}index.html")
         headers = "return fetch('index.html').then((r) => r.headers.get('x-content-type-options'))"
         assert browser.run(headers) == "nosniff"
-        with serving(SiteServer(a_site(tmp_path, "monarch"), ("127.0.0.1", port))):
-            browser.driver.get(address)
-            browser.wait_for(f"{TEXT} === 'monarch'")
+        renamed = sealed(edited(read_files(bundle), lambda m: m.update(name="the next one")))
+        (tmp_path / "next").mkdir()
+        following = assemble(as_folder(renamed, tmp_path / "next"))
+        with serving(SiteServer(following, ("127.0.0.1", first.server_port))):
+            browser.driver.get(root)
+            browser.wait_for("document.getElementById('about').textContent.includes('next one')")
             (after,) = browser.wait_for("caches.keys().then((k) => k.length === 1 && k)")
             assert after != before
+
+
+def names_a_photograph(browser, address, folder):
+    """A file that a person chooses, where there is no camera."""
+    Image.new("RGB", (90, 60), tuple(map(int, COLOURS[5]))).save(folder / "photograph.png")
+    browser.driver.get(address)
+    browser.wait_for("document.documentElement.dataset.error === 'NotFoundError'")
+    browser.find("#file").send_keys(str(folder / "photograph.png"))
+    name = "document.getElementById('name')"
+    browser.wait_for(f"{name}.dataset.taxonId === '{FIRST_SPECIES + 5}'")
+    assert browser.run(f"return {name}.textContent") == SPECIES[5]
 
 
 def test_below_a_path_an_update_waits_for_the_person_and_sends_only_what_changed(tmp_path):
