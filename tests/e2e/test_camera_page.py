@@ -266,6 +266,20 @@ def test_a_person_without_a_mouse_freezes_looks_and_returns(page):
     assert order == ["choose", "shutter", "open-menu"]
 
 
+def test_back_on_a_phone_closes_the_sheet_and_not_the_page(page):
+    """Where there is no such button, the browser takes the key Escape for it."""
+    page.open()
+    page.browser.run("addEventListener('keydown', (e) => e.stopImmediatePropagation(), true)")
+    for _ in range(2):
+        page.wait_for_answer("sure")
+        page.freeze()
+        page.browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        page.browser.wait_for("document.documentElement.dataset.mode === 'live'")
+    page.click("open-menu")
+    page.browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.browser.wait_for("document.getElementById('sheet').hidden")
+
+
 def test_the_language_of_the_names_is_chosen_and_kept(page):
     page.open()
     page.wait_for_answer("sure")

@@ -65,6 +65,7 @@ export class App {
     this.#viewfinder = viewfinder;
     this.#plate.setDots(this.#dots);
     byId("reticle").style.setProperty("--crop", bundle.cropRatio);
+    this.#sheet.onBack = () => this.lookAround();
     viewfinder.onLost = () => this.#mode === "live" && this.lookAround();
   }
 

@@ -17,6 +17,10 @@ export class Sheet {
   #guesses = byId("guesses");
   #branch = byId("branch");
   #button = byId("open-menu");
+  #watcher = null;
+
+  /** Called when a phone's own gesture or button for "back" closes the sheet. */
+  onBack = () => {};
 
   get open() {
     return !this.#sheet.hidden;
@@ -27,14 +31,24 @@ export class Sheet {
     this.#answer.hidden = !withAnswer;
     this.#sheet.hidden = false;
     this.#sheet.scrollTop = 0;
+    this.#watchBack();
     this.#button.setAttribute("aria-expanded", String(!withAnswer));
     document.documentElement.dataset.sheet = withAnswer ? "answer" : "menu";
   }
 
   hide() {
+    this.#watcher?.destroy();
+    this.#watcher = null;
     this.#sheet.hidden = true;
     this.#button.setAttribute("aria-expanded", "false");
     delete document.documentElement.dataset.sheet;
+  }
+
+  /** Without this, "back" would leave the page; browsers that lack it do so. */
+  #watchBack() {
+    if (this.#watcher || !globalThis.CloseWatcher) return;
+    this.#watcher = new CloseWatcher();
+    this.#watcher.onclose = () => this.onBack();
   }
 
   /**
