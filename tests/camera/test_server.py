@@ -87,6 +87,25 @@ def test_nothing_else_is_there(ask, path):
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (b"GET / HTTP/1.0", b"HTTP/1.1 421 "),  # without a host
+        (b"GET http://localhost/index.html HTTP/1.1\r\nHost: localhost", b"HTTP/1.1 404 "),
+        (b"GET /%252e%252e/setup.cfg HTTP/1.1\r\nHost: localhost", b"HTTP/1.1 404 "),
+        (b"GET /\xff HTTP/1.1\r\nHost: localhost", b"HTTP/1.1 404 "),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost", b"HTTP/1.1 414 "),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\nHost: localhost", b"HTTP/1.1 431 "),
+        (b"GET / HTTP/1.1" + b"\r\nX: 1" * 200 + b"\r\nHost: localhost", b"HTTP/1.1 431 "),
+        (b"GET / HTTP/9.9\r\nHost: localhost", b"505 "),
+    ],
+)
+def test_odd_requests_get_an_answer_in_a_word(server, said, answer):
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+        connection.sendall(said + b"\r\nConnection: close\r\n\r\n")
+        assert connection.recv(len(answer), socket.MSG_WAITALL) == answer
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
 def test_it_only_gives(ask, method):
     assert ask("/", method)[0] == 501
