@@ -97,6 +97,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 def _open(model: Path, classes: str | None, taxonomy: Taxonomy) -> Recognizer:
     if model.suffix != ".tflite":
+        if classes:
+            say(f"warning: no effect of --classes, since {model} has its own")
         return open_recognizer(model)
     if not classes:
         raise UserError(f"{model} has no names; --classes=CSV names its outputs")
@@ -114,6 +116,9 @@ def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         ("mean over taxa", ("macro_top1",)),
         *ranks,
         ("top 1 by observation", ("by_observation", "top1")),
+        ("average precision, mean over taxa", ("average_precision",)),
+        ("common ancestors that are right", ("common_ancestor", "precision")),
+        ("photographs with a right one", ("common_ancestor", "recall")),
         (f"calibration error{chance}", ("calibration_error",)),
         ("can be answered, 95 % of it right", ("coverage_at_95",)),
         ("scenes that are given a name", ("false_names", "share")),

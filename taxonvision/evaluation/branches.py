@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxonvision.evaluation.lookup import find_unsorted
 from taxonvision.evaluation.scores import Scores
 from taxonvision.runtime.thresholds import Thresholds
 from taxonvision.taxonomy.rollup import RollUp
@@ -116,7 +117,7 @@ def _branches_of(
     entries = slice(int(starts[0]), int(starts[-1]))
     photographs = np.repeat(np.arange(stop - start), np.diff(starts))
     values = scores.classes.scores[entries].astype(np.float64)
-    nodes = _find(scores.classes.taxon_ids[entries], roll_up.node_ids)
+    nodes = find_unsorted(scores.classes.taxon_ids[entries], roll_up.node_ids)
     known = np.bincount(photographs, values, stop - start) + scores.rest[start:stop]
     best = np.zeros(stop - start)
     np.maximum.at(best, photographs, values)
@@ -126,14 +127,6 @@ def _branches_of(
     values /= np.bincount(photographs, values, stop - start)[photographs]
     order = np.lexsort((nodes, photographs))  # nodes are numbered depth first
     return _descend(photographs[order], nodes[order], values[order], stop - start, paths)
-
-
-def _find(taxon_ids: np.ndarray, node_ids: np.ndarray) -> np.ndarray:
-    """The index of each taxon among the nodes, -1 where it is none."""
-    order = np.argsort(node_ids)
-    ascending = node_ids[order]
-    places = np.minimum(np.searchsorted(ascending, taxon_ids), len(order) - 1)
-    return np.where(ascending[places] == taxon_ids, order[places], -1)
 
 
 def _descend(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxonvision.evaluation.bootstrap import Estimate, Resampling
-from taxonvision.evaluation.metrics.lineages import find
+from taxonvision.evaluation.lookup import find_unsorted
 from taxonvision.evaluation.results import KnownTaxa
 from taxonvision.geography.regions import AT_SEA, locate, region
 from taxonvision.text import several
@@ -132,9 +132,7 @@ def accuracy_of_tail(
         starts: where the parts begin, ascending from 0.
     """
     part_of_class = np.searchsorted(starts, known.training_photographs, side="right") - 1
-    order = np.argsort(known.taxon_ids)
-    places = find(truth, known.taxon_ids[order])
-    part_of = np.where(places < 0, -1, np.append(part_of_class[order], -1)[places])
+    part_of = np.append(part_of_class, -1)[find_unsorted(truth, known.taxon_ids)]
     ends: list[int | None] = [start - 1 for start in starts[1:]]
     return [
         TailAccuracy(

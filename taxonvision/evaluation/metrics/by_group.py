@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxonvision.evaluation.intervals import Interval
+from taxonvision.evaluation.lookup import find
 from taxonvision.evaluation.metrics.by_taxon import TaxonCounts, name_of, wilson
-from taxonvision.evaluation.metrics.lineages import Lineages, find
+from taxonvision.evaluation.metrics.lineages import Lineages
 from taxonvision.evaluation.results import KnownTaxa
 from taxonvision.taxonomy.tree import Taxonomy
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxonvision.evaluation.intervals import Interval, share
-from taxonvision.evaluation.metrics.lineages import find
+from taxonvision.evaluation.lookup import find
 from taxonvision.evaluation.results import KnownTaxa
 from taxonvision.taxonomy.tree import Taxonomy
 

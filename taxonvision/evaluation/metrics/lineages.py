@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxonvision.evaluation.lookup import find
 from taxonvision.taxonomy.tree import Taxonomy
 
 
@@ -50,14 +51,6 @@ class Lineages:
         """Numbers of the taxa, int64 [T], added up at each node: int64 [M]."""
         sums = np.bincount(self.nodes, by_taxon[self.taxa], len(self.node_ids))
         return sums.astype(np.int64)
-
-
-def find(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """The position of each value, int64 [n], in an ascending array; -1 where it is not there."""
-    if not len(among):
-        return np.full(len(values), -1, np.int64)
-    places = np.minimum(np.searchsorted(among, values), len(among) - 1)
-    return np.where(among[places] == values, places, -1)
 
 
 def _lineage(taxonomy: Taxonomy, taxon_id: int) -> Sequence[int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxonvision.evaluation.bootstrap import Estimate, Resampling
-from taxonvision.evaluation.metrics.lineages import find
+from taxonvision.evaluation.lookup import find_unsorted
 from taxonvision.evaluation.scores import Scores
 
 _LAST = np.iinfo(np.int64).max
@@ -65,14 +65,11 @@ def places_of_truth(scores: Scores, class_taxon_ids: np.ndarray) -> tuple[np.nda
     numbers, first, number_of = np.unique(
         scores.observations, return_index=True, return_inverse=True
     )
-    order = np.argsort(class_taxon_ids)
-    classes = find(kept.taxon_ids, class_taxon_ids[order])
+    classes = find_unsorted(kept.taxon_ids, class_taxon_ids)
     there = classes >= 0
     owners = kept.photographs[there]
     shares = kept.scores[there].astype(np.float64) / np.bincount(number_of)[number_of[owners]]
-    pairs, entry_of = np.unique(
-        number_of[owners] * count + order[classes[there]], return_inverse=True
-    )
+    pairs, entry_of = np.unique(number_of[owners] * count + classes[there], return_inverse=True)
     averages = np.bincount(entry_of, shares, len(pairs))
     rows, columns = np.divmod(pairs, count)
     truth = scores.truth[first]

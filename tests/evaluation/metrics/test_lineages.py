@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_trees import forests
 
-from taxonvision.evaluation.metrics.lineages import Lineages, find
+from taxonvision.evaluation.metrics.lineages import Lineages
 from taxonvision.taxonomy.tree import Taxonomy
 
 
@@ -47,8 +47,3 @@ def test_of_no_taxa_nothing_is_held(tree):
     lineages = Lineages.of(tree, np.zeros(0, np.int64))
     assert not lineages.hold(np.array([12]), np.array([1])).any()
     assert len(lineages.total(np.zeros(0, np.int64))) == 0
-
-
-def test_values_are_found_where_they_are():
-    assert find(np.array([4, 9, 2, 5]), np.array([2, 4, 8])).tolist() == [1, -1, 0, -1]
-    assert find(np.array([4]), np.zeros(0, np.int64)).tolist() == [-1]
