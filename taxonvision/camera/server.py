@@ -8,6 +8,7 @@ import hashlib
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Collection
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,7 @@ from taxonvision.errors import UserError
 PORT = 8000
 _PORTS_TRIED = 20
 _SECONDS_TO_SPEAK = 30
+_MAX_CONNECTIONS = 256  # at once, each with a thread; a browser opens six
 _TLS_HANDSHAKE = b"\x16"  # the first byte of who speaks TLS
 LOCAL = ("localhost", "127.0.0.1")
 """The names that this machine has for itself."""
@@ -90,11 +92,26 @@ class SiteServer(ThreadingHTTPServer):
         }
         self.hosts = frozenset(host.lower() for host in hosts)
         self.tls = tls
+        self._free = threading.Semaphore(_MAX_CONNECTIONS)
 
     def server_bind(self) -> None:
         """Bind without asking the network for this machine's full name, which can take long."""
         TCPServer.server_bind(self)
         self.server_port = int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Hang up where there are too many: the slow must not use up the machine."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer a connection, and make room for the next."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Answer a connection in its own thread, where a slow handshake keeps nobody waiting."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
+from contextlib import ExitStack
 
 import pytest
 from small_page import WEB, serving, small_bundle_files, small_web
@@ -152,6 +153,22 @@ def test_what_is_known_is_not_sent_again(ask):
 def test_who_says_nothing_keeps_nobody_waiting(server, ask):
     with socket.create_connection(("127.0.0.1", server.server_port)):
         assert ask("/")[0] == 200
+
+
+def test_who_comes_when_there_are_too_many_is_hung_up_on(site, monkeypatch):
+    monkeypatch.setattr(server_module, "_MAX_CONNECTIONS", 2)
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(SiteServer(site, ("127.0.0.1", 0))))
+        address = ("127.0.0.1", server.server_port)
+        first, second, third = (
+            stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(3)
+        )
+        assert third.recv(1) == b""
+        first.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        while first.recv(2**16):  # until the server has hung up
+            pass
+        second.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert second.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
 
 
 def test_who_hangs_up_is_no_news(server, ask, capfd):
