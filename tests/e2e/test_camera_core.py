@@ -28,7 +28,7 @@ from damaged_bundles import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 from random_trees import forests
 
 from taxonvision.errors import UserError
@@ -459,6 +459,20 @@ def test_logits_become_the_probabilities_of_python(core):
 
 
 @pytest.mark.slow
+def test_json_with_many_escapes_is_read_and_with_a_field_twice_refused(core):
+    parse = """const {parseObject} = await import('/js/texts.js');
+        const text = a.replace('MANY', '\\\\n'.repeat(b));
+        return Object.keys(parseObject(new TextEncoder().encode(text), 'j'))"""
+    for fields in ({'quote " colon :': ": "}, {"ends\\": 'with "', "": ["d", {"ends\\": "\\"}]}):
+        assert core.run(parse, json.dumps(fields), 0) == list(fields)
+    assert core.run(parse, '{"a": "MANY"}', 10**7) == ["a"]
+    for twice in ('{"a": 1, "a": 2}', r'{"\\": 1, "b": {"\"": "x", "\"": ":"}}'):
+        assert (
+            core.refusal(parse.replace("return", ""), twice, 0) == "j has two fields of one name."
+        )
+
+
+@pytest.mark.slow
 def test_frames_are_smoothed(core):
     first, *_, last = core.run(
         """const smoother = new core.Smoother({halfLife: 4});
@@ -618,6 +632,15 @@ def test_memory_stays_flat(core, bundles):
     assert heap_after - heap_before < 400_000
 
 
+def _linear_profile() -> bytes:
+    """The colours of sRGB with all curves made straight (ICC.1, parametricCurveType: g is 1)."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    parts = profile.split(b"para")
+    assert len(parts) > 1
+    one = (1 << 16).to_bytes(4, "big")
+    return parts[0] + b"".join(b"para" + part[:8] + one + part[12:] for part in parts[1:])
+
+
 def _photographs(folder: Path) -> list[Path]:
     """A large one; each EXIF orientation; transparent, wide and small ones, with a palette."""
     rng = np.random.default_rng(3)
@@ -639,8 +662,10 @@ def _photographs(folder: Path) -> list[Path]:
         "small": picture.resize((7, 20)),
         "noise": Image.fromarray(rng.integers(0, 256, (301, 400, 3), dtype=np.uint8)),
         "palette": picture.convert("P"),
+        "profile": picture,
     }
     for name, image in others.items():
         paths.append(folder / f"{name}.png")
-        image.save(paths[-1])
+        # Of another gamut and curve, which a browser shows and the model has never seen applied.
+        image.save(paths[-1], icc_profile=_linear_profile() if name == "profile" else None)
     return paths

@@ -48,7 +48,7 @@ export function parseObject(bytes, file) {
     throw new BundleError(`${file} is no JSON: ${reason}.`);
   }
   if (!isObject(value)) throw new BundleError(`${file} holds no object.`);
-  const strings = text.match(/"[^"\\]*(?:\\.[^"\\]*)*"\s*:?/g) ?? [];
+  const strings = text.replace(/\\./g, "").match(/"[^"]*"\s*:?/g) ?? [];
   if (strings.filter((string) => string.endsWith(":")).length !== fields) {
     throw new BundleError(`${file} has two fields of one name.`);
   }
