@@ -45,6 +45,7 @@ export class App {
   #smoother = new Smoother({ halfLife: HALF_LIFE });
   #steady = new Steady(NOT_SURE);
   #loop = new FrameLoop(byId("video"), () => this.#lookAtFrame());
+  /** @type {Promise<unknown>} */
   #turn = Promise.resolve(); // the recogniser takes one picture at a time
   #openings = 0; // cameras that are being asked for
   #given = 0; // photographs
@@ -64,7 +65,7 @@ export class App {
     this.#plate = plate;
     this.#viewfinder = viewfinder;
     this.#plate.setDots(this.#dots);
-    byId("reticle").style.setProperty("--crop", bundle.cropRatio);
+    byId("reticle").style.setProperty("--crop", String(bundle.cropRatio));
     this.#sheet.onBack = () => this.lookAround();
     viewfinder.onLost = () => this.#mode === "live" && this.lookAround();
   }
@@ -103,7 +104,7 @@ export class App {
   /**
    * Open a camera and look through it.
    *
-   * @param {(viewfinder: Viewfinder) => Promise<void>} [opening]
+   * @param {(viewfinder: import("./viewfinder.js").Viewfinder) => Promise<void>} [opening]
    */
   async openCamera(opening = (viewfinder) => viewfinder.open()) {
     this.#complaint = null;

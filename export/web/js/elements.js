@@ -1,13 +1,13 @@
 // Making elements: all text goes through textContent, so that names are never HTML.
 
-/** @param {string} id @returns {HTMLElement} */
+/** @param {string} id @returns {any} the element, of whatever kind index.html makes it */
 export const byId = (id) => document.getElementById(id);
 
 /**
  * @param {string} tag
  * @param {string} className
  * @param {...(Node|string)} content strings become text
- * @returns {HTMLElement}
+ * @returns {any} an element of that tag
  */
 export function make(tag, className, ...content) {
   const element = document.createElement(tag);

@@ -31,7 +31,7 @@ export class Plate {
    */
   show(shown, language) {
     this.#root.dataset.answer = shown.kind;
-    this.#name.dataset.taxonId = shown.taxonId ?? "";
+    this.#name.dataset.taxonId = String(shown.taxonId ?? "");
     this.#title(shown.title, shown.latin, shown.latin ? "la" : shown.taxonId ? language : "en");
     this.#scientific.textContent = shown.scientific;
     this.#rank.textContent = shown.rank;

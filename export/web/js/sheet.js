@@ -47,7 +47,7 @@ export class Sheet {
   /** Without this, "back" would leave the page; browsers that lack it do so. */
   #watchBack() {
     if (this.#watcher || !globalThis.CloseWatcher) return;
-    this.#watcher = new CloseWatcher();
+    this.#watcher = new globalThis.CloseWatcher();
     this.#watcher.onclose = () => this.onBack();
   }
 

@@ -9,6 +9,7 @@ export const NOT_SURE = -1;
 export const NOTHING_KNOWN = -2;
 
 const SPECIES = 10;
+/** @type {[string, number][]} */
 const MAIN_RANKS = [
   ["kingdom", 70],
   ["phylum", 60],
