@@ -18,6 +18,7 @@ from taxonvision.evaluation.intervals import Interval
 from taxonvision.evaluation.metrics.common_ancestor import AncestorCurve
 from taxonvision.evaluation.metrics.coverage import CoverageCurve
 from taxonvision.evaluation.metrics.reliability import ReliabilityBin
+from taxonvision.text import percent
 
 Figure = Mapping[str, Any]
 PERCENT_AXIS: Figure = {"ticksuffix": "%", "range": [0, 101], "dtick": 20}
@@ -82,11 +83,11 @@ def coverage_chart(answered: CoverageCurve, at_95: float | None) -> Figure:
     }
     traces: list[Figure] = [curve]
     if at_95 and at_95 >= _SEEN:
-        traces.append({**dots([100 * at_95], [95]), **_named(f"{at_95:.0%} at 95%", at_95)})
+        traces.append({**dots([100 * at_95], [95]), **_named(f"{percent(at_95)} at 95%", at_95)})
     layout = {
         "xaxis": {**axis("photographs answered, the surest first"), **PERCENT_AXIS},
         "yaxis": {**axis("right among them"), **_from_the_lowest(answered.precisions)},
-        "shapes": [_level(95)],
+        "shapes": [_level(0.95)],
     }
     return {"data": traces, "layout": layout}
 
@@ -166,14 +167,14 @@ def errors(values: np.ndarray, bounds: Sequence[Interval | None]) -> dict[str, A
     }
 
 
-def _level(percent: float) -> Figure:
+def _level(share: float) -> Figure:
     return {
         "type": "line",
         "xref": "paper",
         "x0": 0,
         "x1": 1,
-        "y0": percent,
-        "y1": percent,
+        "y0": 100 * share,
+        "y1": 100 * share,
         "layer": "below",
         "line": {"color": "@soft", "width": 1, "dash": "dot"},
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from taxonvision.evaluation.metrics.distance import NOTHING_SHARED
 from taxonvision.evaluation.report.page import counted, percent
 
 
@@ -122,4 +123,6 @@ def _distance(figures: Mapping[str, Any]) -> Headline:
     value = "–" if distance is None else f"{distance:.2f}"
     low, high = bounds_of(figures, "taxonomic_distance")
     note = "ranks up to what a mistake and the truth share"
-    return Headline("Distance of mistakes", value, note, low, high, distance, 8.0, unit="")
+    return Headline(
+        "Distance of mistakes", value, note, low, high, distance, NOTHING_SHARED, unit=""
+    )
