@@ -171,10 +171,10 @@ def replacing_file_resuming(path: Path, recipe: Recipe, *, version: str) -> Iter
     """`replacing_file` for long work that goes on where it ended.
 
     Yields the folder `PATH.partial`, as `publish_resuming` does. The block writes the whole file
-    there last, under the name `WHOLE`; it then takes the place of `path`, whatever stood there.
+    there last, under the name `WHOLE`; it then takes the place of `path`, whatever file stood
+    there.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; choose another --out")
+    path = place_of_file(path)
     with _partial_of(path) as partial:
         with _going_on(partial, _mark_of(recipe, version)):
             yield partial
@@ -183,6 +183,19 @@ def replacing_file_resuming(path: Path, recipe: Recipe, *, version: str) -> Iter
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
         shutil.rmtree(partial)
+
+
+def place_of_file(path: Path) -> Path:
+    """Where a file that a flag names is to be written: where links lead to.
+
+    A link such as /dev/stdout must not be replaced. UserError for what is no file, as a folder or a
+    pipe.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; choose another --out")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is a pipe or a device; --out names a file")
+    return path.resolve() if path.is_symlink() else path
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -704,3 +705,29 @@ def test_the_half_file_that_replacing_file_was_killed_over_is_dropped(tmp_path):
 def test_a_folder_is_refused_before_the_work(tmp_path):
     with pytest.raises(UserError, match="is a folder"), resuming_file(tmp_path):
         pytest.fail("the work must not begin")
+
+
+def test_a_pipe_is_refused_and_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with (
+            pytest.raises(UserError, match="is a pipe or a device"),
+            resuming_file(tmp_path / name),
+        ):
+            pytest.fail("the work must not begin")
+    assert names(tmp_path) == ["link", "pipe"]
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_link_stays_and_the_file_is_where_it_leads(tmp_path, old):
+    place, link = tmp_path / "place", tmp_path / "link"
+    place.mkdir()
+    if old:
+        (place / "table.csv").write_text("old")
+    link.symlink_to(place / "table.csv")
+    with resuming_file(link) as partial:
+        (partial / storage.WHOLE).write_text("new")
+    assert link.is_symlink()
+    assert (place / "table.csv").read_text() == "new"
+    assert (names(tmp_path), names(place)) == (["link", "place"], ["table.csv"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from taxonvision.errors import AlreadyDone, UserError
 from taxonvision.evaluation.thresholds import TaxonThreshold
-from taxonvision.storage import replacing_file
+from taxonvision.storage import place_of_file, replacing_file
 from taxonvision.tables import Row, read_csv, taxon_id_in, write_csv
 
 COLUMNS = (
@@ -21,8 +21,7 @@ def write_thresholds(path: Path, chosen: list[TaxonThreshold], *, overwrite: boo
     Raises AlreadyDone where the same table stands there, and UserError where anything else does
     and `overwrite` is false.
     """
-    if path.exists() and not path.is_file():  # a folder, a pipe or a device
-        raise UserError(f"{path} is no file; --out names one")
+    path = place_of_file(path)
     with replacing_file(path) as partial:
         write_csv(partial, COLUMNS, (_row(one) for one in chosen))
         if path.exists() and not overwrite:

@@ -39,7 +39,7 @@ def test_another_table_is_replaced_only_when_asked(tmp_path):
     write_thresholds(path, CHOSEN[:1], overwrite=True)
     assert read_chosen(path) == {1: 1.0}
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(UserError, match="is no file"):
+    with pytest.raises(UserError, match="is a folder"):
         write_thresholds(tmp_path, CHOSEN, overwrite=True)
 
 
@@ -47,7 +47,7 @@ def test_another_table_is_replaced_only_when_asked(tmp_path):
 def test_a_pipe_is_neither_read_nor_replaced(tmp_path, overwrite):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(UserError, match="is no file"):
+    with pytest.raises(UserError, match="is a pipe"):
         write_thresholds(pipe, CHOSEN, overwrite=overwrite)
     assert pipe.is_fifo()
 
