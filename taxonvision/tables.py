@@ -121,10 +121,18 @@ def object_column(values: Collection[Any]) -> np.ndarray:
 def write_parquet(
     path: Path, connection: DuckDBPyConnection, query: str, rows_in_group: int = 122_880
 ) -> None:
-    """Write the rows of a query as Parquet, in their order, so many at a time in memory."""
+    """Write the rows of a query as Parquet, in their order, so many at a time in memory.
+
+    UserError where the disk does not take them.
+    """
+    import duckdb
+
     target = str(path).replace("'", "''")
     options = f"FORMAT parquet, ROW_GROUP_SIZE {rows_in_group}"
-    connection.execute(f"COPY ({query}) TO '{target}' ({options})")
+    try:
+        connection.execute(f"COPY ({query}) TO '{target}' ({options})")
+    except duckdb.IOException as error:
+        raise UserError(f"{path} cannot be written: {reason_of(error, 250)}") from None
 
 
 @contextlib.contextmanager

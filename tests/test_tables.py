@@ -1,9 +1,12 @@
+from pathlib import Path
+
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonvision.errors import UserError
-from taxonvision.tables import integer, read_csv, taxon_id_in, write_csv
+from taxonvision.tables import integer, read_csv, taxon_id_in, write_csv, write_parquet
 
 
 @pytest.fixture
@@ -123,3 +126,11 @@ def test_integer_from_the_least_up_to_63_bits(table):
     assert (integer(row, "a", path), taxon_id_in(row, "b", path)) == (0, 2**63 - 1)
     with pytest.raises(UserError, match="line 2: a must lie between 1 and"):
         taxon_id_in(row, "a", path)
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "no_folder/table.parquet"])
+def test_a_parquet_file_that_the_disk_does_not_take_is_one_sentence(place):
+    with duckdb.connect() as connection, pytest.raises(UserError) as caught:
+        write_parquet(Path(place), connection, "SELECT range AS number FROM range(10)")
+    assert str(caught.value).startswith(f"{place} cannot be written: ")
+    assert "\n" not in str(caught.value)
