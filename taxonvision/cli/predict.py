@@ -91,6 +91,8 @@ def _check(values: flags.FlagValues, arguments: list[str]) -> None:
         raise UserError("--format=parquet needs --out=FILE; it is not for the screen")
     if not arguments:
         raise UserError(f"`predict` needs a photograph or a folder; usage: {USAGE}")
+    if "" in arguments:  # which would be the folder that one is in, as of a variable without value
+        raise UserError("`predict` is given an empty name for a photograph or a folder")
 
 
 def _answers(

@@ -90,6 +90,8 @@ def test_what_does_not_go_together_is_told(small_bundle, photo, tmp_path, capsys
     assert "--out needs --format=json, jsonl, csv or parquet" in capsys.readouterr().err
     assert main([*command, "--format=csv", f"--out={tmp_path}"]) == 2
     assert "is a folder" in capsys.readouterr().err
+    assert main([*command, ""]) == 2
+    assert "empty name" in capsys.readouterr().err
 
 
 def test_a_listing_is_read_from_anywhere(photo, broken_folder, tmp_path):
