@@ -66,6 +66,11 @@ def in_words(results: Results, evaluation: Evaluation) -> list[str]:
         found += _tail(evaluation.tail)
         found += _calibration(confidence, right, evaluation)
     found += _scenes(figures)
+    if results.manifest.get("split") == "train":
+        found.append(
+            "these are photographs of the split train: a model that has learned from them looks "
+            "better here than it is"
+        )
     return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in found]
 
 

@@ -245,3 +245,10 @@ def test_nearly_all_are_not_all():
 def test_no_photographs_no_words():
     results = results_of(np.zeros((0, CLASSES)), [])
     assert in_words(results, None) == []
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_photographs_that_a_model_may_have_learned_from_are_told(split):
+    results = replace(results_of(*drawn(50)), manifest={"split": split})
+    found = in_words(results, measure(results, replicates=10))
+    assert any("split train" in sentence for sentence in found) == (split == "train")
