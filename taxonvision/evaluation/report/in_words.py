@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from taxonvision.evaluation.comparison.sentences import points
 from taxonvision.evaluation.intervals import Interval
 from taxonvision.evaluation.metrics.accuracy import best_classes, best_scores
 from taxonvision.evaluation.metrics.breakdowns import TailAccuracy, of_training
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _OFTEN = 0.25
 """A name is told that so many photographs get, `_TOO_OFTEN` times as many as show the taxon."""
 _TOO_OFTEN = 4
+_ROUNDING = 1e-9
 _FEWEST = 10
 """Photographs that a model is condemned by, at least; fewer may be chance."""
 _CLOSE = 0.02
@@ -97,9 +99,9 @@ def _accuracy(figures: Mapping[str, Any], right: np.ndarray) -> Iterator[str]:
 
 
 def _of_the_genus(genus: float, species: float, top1: float) -> str:
-    points = round(100 * (genus - species), 1)
+    more = genus - species
     sentence = f"the genus is right for {percent(genus)}, "
-    sentence += f"{points:.1f} points more" if points > 0 else "no more often"
+    sentence += f"{points(more)} points more" if more > _ROUNDING else "no more often"
     # Where some classes are no species, the species is not what is named.
     other = f" ({percent(species)})" if percent(species) != percent(top1) else ""
     return f"{sentence} than the species{other}"
@@ -211,9 +213,11 @@ def _promised(promised: float, kept: float) -> str:
 def _scenes(figures: Mapping[str, Any]) -> Iterator[str]:
     false = figures.get("false_names")
     if false and false["share"] is not None:
-        get = "gets" if false["scenes"] == 1 else "get"
+        if false["scenes"] == 1:
+            yield f"the only scene without an organism gets {'a' if false['share'] else 'no'} name"
+            return
         scenes = several(false["scenes"], "scene")
-        yield f"{percent(false['share'])} of {scenes} without an organism {get} a name"
+        yield f"{percent(false['share'])} of {scenes} without an organism get a name"
 
 
 def _interval(figures: Mapping[str, Any], name: str) -> Interval | None:

@@ -214,6 +214,8 @@ def test_scenes():
     scenes = np.concatenate([sure([0]), np.full((3, CLASSES), 1 / CLASSES)])
     found = words(full, truth, scenes=scenes)
     assert found[-1] == "100.0% of 4 scenes without an organism get a name."  # all: the family
+    (*_, last) = words(full, truth, scenes=sure([0]))
+    assert last == "The only scene without an organism gets a name."
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -239,7 +241,9 @@ def test_nearly_all_are_not_all():
     places = np.arange(2500) % CLASSES
     named = places.copy()
     named[0] = 1
-    assert words(sure(named, 0.999), places + 200)[0].startswith("Of 2500 photographs 99.96% are")
+    first = words(sure(named, 0.999), places + 200)[0]
+    assert first.startswith("Of 2500 photographs 99.96% are")
+    assert "the genus is right for 100.0%, 0.04 points more than the species" in first
 
 
 def test_no_photographs_no_words():
