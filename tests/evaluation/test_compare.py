@@ -170,6 +170,16 @@ def test_identical_answers_are_said_to_be_and_could_still_differ():
     assert "no larger than chance; it could still be up to 0.5 points worse" in headline
 
 
+def test_one_photograph():
+    (sentence,) = said([11], [11], [11])
+    assert sentence.startswith("small gives the same answer as full on the only photograph (95 %")
+
+
+def test_what_the_test_doubts_and_the_interval_does_not_is_no_larger_than_chance():
+    (sentence,) = said([11] * 20 + [12] * 5, [11] * 25, [11] * 25)
+    assert "no larger than chance (p = 0.062); it could still be up to" in sentence
+
+
 def test_as_many_lost_as_won():
     headline = said([12, 11, 11], truth=[12, 11, 12], full=[11, 11, 12])[0]
     assert headline.startswith("small names as many photographs right as full (95 % interval -")

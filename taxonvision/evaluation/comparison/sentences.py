@@ -100,8 +100,10 @@ def _decimals(share: float) -> int:
 
 def _fact(name: str, reference: str, paired: Paired) -> str:
     if paired.agreement == 1:
-        photographs = several(paired.photographs, "photograph")
-        return f"{name} gives the same answers as {reference} on all {photographs}"
+        count = paired.photographs
+        if count == 1:
+            return f"{name} gives the same answer as {reference} on the only photograph"
+        return f"{name} gives the same answers as {reference} on all {count} photographs"
     return f"{name} names {_how_many(paired.top1.difference)} {reference}"
 
 
@@ -125,4 +127,6 @@ def _judgement(paired: Paired, bounds: Interval) -> str:
             return f"{larger}; it is at least {best} and at most {worst} points worse"
         return f"{larger}; it is at least {worst} and at most {best} points better"
     still = f"up to {worst} points worse" if bounds.low < 0 else "no better"
-    return f"no larger than chance; it could still be {still}"
+    # The interval may leave out zero where the test, which is exact, is not as sure.
+    doubt = "" if bounds.low <= 0 <= bounds.high else f" ({p_value(paired.p)})"
+    return f"no larger than chance{doubt}; it could still be {still}"
