@@ -51,6 +51,7 @@ CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
     "img-src 'self' blob:; base-uri 'none'"
 )
+PAGE = b"<!doctype html><title>core</title><body></body>"
 UNREAD = ("labels.txt", "MODEL_CARD.md")  # for people and other clients
 HOSTILE = "<img src=x onerror=document.title=1>"
 RANKS = ("kingdom", "order", "superfamily", "family", "genus", "species", "subspecies")
@@ -58,6 +59,9 @@ RANKS = ("kingdom", "order", "superfamily", "family", "genus", "species", "subsp
 
 class _Handler(SimpleHTTPRequestHandler):
     """The modules below /js and /vendor, and a folder of the test below /data."""
+
+    protocol_version = "HTTP/1.1"  # thousands of files are asked for
+    disable_nagle_algorithm = True  # else each waits for word that its head has come
 
     def __init__(self, *arguments: Any, data: Path, **options: Any) -> None:
         self._data = data
@@ -74,8 +78,9 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Security-Policy", CSP)
+        self.send_header("Content-Length", str(len(PAGE)))
         self.end_headers()
-        self.wfile.write(b"<!doctype html><title>core</title><body></body>")
+        self.wfile.write(PAGE)
 
     def log_message(self, *arguments: Any) -> None:
         pass
