@@ -83,13 +83,20 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
             replicates=values.replicates,
             overwrite=values.overwrite,
         )
-    figures = read_json(out / "metrics.json")
+    try:
+        figures, words = read_json(out / "metrics.json"), read_json(out / MANIFEST)["words"]
+        count, rows = figures["n"], list(_rows(figures))
+    except (UserError, KeyError, TypeError, AttributeError, ValueError):
+        raise UserError(
+            f"{out} is done but damaged: its figures cannot be read; add --overwrite to make it "
+            "again"
+        ) from None
     show_table(
-        f"{model} on {several(figures['n'], 'photograph')} of the split {values.split}",
+        f"{model} on {several(count, 'photograph')} of the split {values.split}",
         ("", "", "95 % interval"),
-        list(_rows(figures)),
+        rows,
     )
-    for sentence in read_json(out / MANIFEST)["words"]:
+    for sentence in words:
         print(for_screen(sentence))
     say(f"{out / 'report.html'} has the taxa and the mistakes")
     return 0

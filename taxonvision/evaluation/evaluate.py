@@ -40,7 +40,7 @@ from taxonvision.evaluation.results import (
     write_known,
     write_own_thresholds,
 )
-from taxonvision.evaluation.score_files import read_scores
+from taxonvision.evaluation.score_files import are_whole, read_scores
 from taxonvision.evaluation.scores import NO_TAXON, Labelled
 from taxonvision.photograph import PhotographError, Source, listed_but_unusable
 from taxonvision.progress import say, say_left_out
@@ -107,6 +107,7 @@ def evaluate(
     scored = before is not None and before.get("schema_version") == SCHEMA_VERSION
     if before is not None and scored and figures.items() <= before.items():
         raise AlreadyDone(str(out))
+    scored = scored and _scores_are_whole(out)
     photos = catalog.photos(split)
     truth = _truth(recognizer, catalog, split, photos)
     with publish_resuming(
@@ -197,6 +198,15 @@ def _score_scenes(recognizer: Recognizer, scenes: Scenes, path: Path) -> None:
     say_left_out(faults, "--negatives")
     if not len(read_scores(path)):
         raise UserError(f"no photograph in {scenes.folder}, which --negatives names, can be read")
+
+
+def _scores_are_whole(out: Path) -> bool:
+    """Whether the scores of finished results can be read; says which of them cannot."""
+    there = [SCORES, SCENES] if (out / SCENES).exists() else [SCORES]
+    damaged = [name for name in there if not are_whole(out / name)]
+    for name in damaged:
+        say(f"{out / name} is damaged; the photographs are scored again")
+    return not damaged
 
 
 def _take_over(out: Path, partial: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taxonvision.evaluation.score_files import join_scores, write_scores
+from taxonvision.evaluation.score_files import are_whole, join_scores, write_scores
 from taxonvision.evaluation.scores import Keeper, Labelled, joined
 from taxonvision.photograph import PhotographError, Source
 from taxonvision.progress import say, track
@@ -37,7 +37,8 @@ def write_scored(
     """Score n photographs and write what is kept into `path`, unless that is there already.
 
     Parts of `PART` photographs lie in a folder beside it until all are there; those that are there
-    from a run before are taken for done. The bytes do not depend on where a run ended.
+    from a run before and can be read are taken for done. The bytes do not depend on where a run
+    ended.
 
     Args:
         recognizer: what scores them.
@@ -47,12 +48,12 @@ def write_scored(
         description: of the progress.
         fault: what to do about a photograph that cannot be read.
     """
-    if path.exists():
+    if are_whole(path):
         return
     folder = path.with_suffix(".parts")
     folder.mkdir(exist_ok=True)
     parts = [folder / f"{start:09d}.parquet" for start in range(0, len(sources), PART)]
-    done = next((i for i, part in enumerate(parts) if not part.exists()), len(parts))
+    done = next((i for i, part in enumerate(parts) if not are_whole(part)), len(parts))
     if done:
         count = min(done * PART, len(sources))
         say(f"{count} of {several(len(sources), 'photograph')} are scored already")

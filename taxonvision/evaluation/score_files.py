@@ -112,6 +112,15 @@ def read_scores(path: Path) -> Scores:
     return scores
 
 
+def are_whole(path: Path) -> bool:
+    """Whether scores are there and can be read, and need not be made again."""
+    try:
+        read_scores(path)
+    except UserError:
+        return False
+    return True
+
+
 def _ragged(connection: DuckDBPyConnection, path: Path, ids: str, scores: str) -> Ragged:
     """Two columns of lists as one; UserError where they do not fit together."""
     lengths = connection.execute(

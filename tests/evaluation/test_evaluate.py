@@ -291,3 +291,19 @@ def test_a_bundle_is_evaluated_without_tensorflow(small_bundle, small_catalog, s
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_damaged_scores_are_made_again(evaluated, whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "results")
+    (tmp_path / "results" / "scores.parquet").write_bytes(b"PAR1 no more")
+    folder = evaluated("--replicates=0")
+    assert "is damaged; the photographs are scored again" in capsys.readouterr().err
+    assert (folder / "scores.parquet").read_bytes() == (whole / "scores.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"n": 1, "ranks": {"species": "x"}}'])
+def test_damaged_figures_are_one_sentence(evaluated, whole, tmp_path, capsys, content):
+    shutil.copytree(whole, tmp_path / "results")
+    (tmp_path / "results" / "metrics.json").write_text(content)
+    evaluated(code=2)
+    assert "add --overwrite" in capsys.readouterr().err

@@ -124,3 +124,14 @@ def test_a_photograph_that_cannot_be_read_is_refused_or_left_out(recognizer, sou
     assert scores.photo_ids == readable
     truth = labelled(recognizer, sources).truth
     assert scores.truth.tolist() == [truth[i] for i, path in enumerate(sources) if path.exists()]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 no more"])
+def test_a_damaged_part_is_scored_again(recognizer, sources, tmp_path, content):
+    whole = scored(recognizer, sources, tmp_path / "whole.parquet")
+    path = tmp_path / "s.parquet"
+    path.write_bytes(content)
+    folder = path.with_suffix(".parts")
+    folder.mkdir()
+    (folder / f"{0:09d}.parquet").write_bytes(content)
+    assert scored(recognizer, sources, path).read_bytes() == whole.read_bytes()
