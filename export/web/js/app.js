@@ -188,6 +188,7 @@ export class App {
       this.#still.draw(photograph, false);
       await this.#study("photograph", photograph);
     } catch (error) {
+      if (given !== this.#given) return;
       notice(photographComplaint(error));
       if (this.#mode === "photograph" && !this.#answer) this.lookAround();
     } finally {
