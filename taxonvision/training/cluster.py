@@ -79,7 +79,7 @@ def _read_tf_config(text: str) -> Cluster:
     if len(set(addresses)) < len(addresses):
         raise UserError("TF_CONFIG has an address twice; each process needs one of its own")
     kind, index = task.get("type"), task.get("index")
-    if kind not in jobs:
+    if kind not in _JOBS:  # a tuple, which is asked of anything, also of a list
         raise UserError(f"TF_CONFIG: the task's type is {kind!r}; it must be chief or worker")
     if isinstance(index, str) and re.fullmatch("[0-9]{1,6}", index):
         index = int(index)

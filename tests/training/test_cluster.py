@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taxonvision.errors import UserError
@@ -101,6 +101,7 @@ JSON = st.recursive(
 
 
 @given(JSON.map(json.dumps) | st.text(min_size=1))
+@example('{"cluster": {}, "task": {"type": []}}')
 def test_any_tf_config_is_read_or_refused(text):
     try:
         found = find_cluster({"TF_CONFIG": text})

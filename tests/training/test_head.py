@@ -136,7 +136,10 @@ def test_rows_of_retired_classes_stay_bit_for_bit(clusters, tmp_path):
 
 
 def test_retired_classes_have_no_part_in_the_fit(clusters, tmp_path):
-    """As if they had never been, also where targets are spread."""
+    """As if they had never been, also where targets are spread.
+
+    Up to rounding: how sums over classes are split among a processor's lanes hangs on their number.
+    """
     loss = LossOptions(label_smoothing=0.2)
     start = some_head(4)
     kept = [0, 1, 3]
@@ -148,8 +151,8 @@ def test_retired_classes_have_no_part_in_the_fit(clusters, tmp_path):
     whole, _ = active_fitted(
         clusters, tmp_path / "b", classes_of(*["active"] * 3), alone, loss=loss
     )  # fmt: skip
-    assert (among.kernel[:, kept] == whole.kernel).all()
-    assert (among.bias[kept] == whole.bias).all()
+    np.testing.assert_allclose(among.kernel[:, kept], whole.kernel, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(among.bias[kept], whole.bias, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
