@@ -32,7 +32,7 @@ from unittest.mock import patch
 
 import numpy as np
 from absl import app, flags
-from commands import Claims, taxonvision
+from commands import Claims, make_bundle
 
 if TYPE_CHECKING:
     from taxonvision.runtime.recognizer import Recognizer
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(_WORKDIR.value or temporary).absolute()
         work.mkdir(parents=True, exist_ok=True)
-        bundle = Path(_BUNDLE.value) if _BUNDLE.value else _make_bundle(work)
+        bundle = Path(_BUNDLE.value) if _BUNDLE.value else make_bundle(work)
         for size, claimed in _SIZES.items():
             _judge_speed(bundle, size, claims if claimed else None, work)
         if _LARGE.value:
@@ -98,20 +98,6 @@ def _judge_speed(bundle: Path, size: tuple[int, int], claims: Claims | None, wor
         print(f"{told}: {ratio:.3f}")
     else:
         claims.judge(f"{told} >= 0.75", ratio, ratio >= 0.75)
-
-
-def _make_bundle(work: Path) -> Path:
-    """The int8 bundle of a model trained on the photographs that `synth` draws."""
-    synth, catalog, model = work / "synth", work / "catalog", work / "model"
-    taxonvision("synth", f"--out={synth}", "--taxa=24", "--photos_per_taxon=20")
-    taxonvision(
-        "ingest", f"--input={synth / 'photos'}", f"--labels={synth / 'labels.csv'}",
-        f"--taxa={synth / 'class_taxa.csv'}", f"--taxonomy={synth / 'taxonomy.csv'}",
-        "--license=CC0-1.0", "--attribution=taxonvision synth", f"--out={catalog}",
-    )  # fmt: skip
-    taxonvision("train", f"--catalog={catalog}", "--epochs=5", f"--out={model}")
-    taxonvision("export", f"--model={model}", f"--catalog={catalog}", f"--out={work / 'bundle'}")
-    return work / "bundle"
 
 
 def _photographs(work: Path, size: tuple[int, int]) -> list[Path]:
