@@ -1,9 +1,10 @@
-"""The camera page beside Python: the same photographs, the same model, one thread each.
+"""The camera page beside Python: the same photographs, the same model.
 
 The claims: with an int8 bundle, the modules of the camera page in headless Chromium take in the
 median at most 2.5 times as long for a frame as Python with LiteRT in one thread, and find the same
-scores; over 2,000 frames neither their JavaScript heap nor the memory of the model grows, also in
-the page itself before a camera.
+scores (the page gives its model up to four threads, as on a host that isolates it); over 2,000
+frames neither their JavaScript heap nor the memory of the model grows, also in the page itself
+before a camera.
 
     apt-get install chromium chromium-driver; pip install 'selenium>=4.20,<5'
     python benchmarks/camera.py [--bundle=DIR --rounds=15]

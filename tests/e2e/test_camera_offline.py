@@ -21,6 +21,10 @@ pytestmark = pytest.mark.slow
 
 TEXT = "document.body?.textContent"
 OFFLINE = "document.getElementById('offline').textContent"
+VARIANTS = """
+return performance.getEntriesByType('resource').map(({name}) => name.split('/').at(-1))
+  .filter((name) => name.endsWith('.wasm'));
+"""
 # A host for the browser, though none that the page takes for the developer's own machine.
 HOST = "camera.localhost"
 
@@ -78,6 +82,11 @@ def test_the_camera_works_without_its_server_in_another_process(bundle, tmp_path
             assert passed == "true"
         status = "return fetch('no-such-file').then((r) => r.status, () => 'unreachable')"
         assert browser.run(status) == "unreachable"
+        browser.driver.get(f"{root}?check")
+        browser.wait_for("document.getElementById('check').dataset.passed")
+        assert browser.run("return crossOriginIsolated")
+        if browser.run("return navigator.hardwareConcurrency") > 1:
+            assert browser.run(VARIANTS) == ["litert_wasm_threaded_internal.wasm"]
         browser.driver.get(f"{root}index.html")
         headers = "return fetch('index.html').then((r) => r.headers.get('x-content-type-options'))"
         assert browser.run(headers) == "nosniff"

@@ -1,5 +1,6 @@
-/** Runs the model of a bundle by LiteRT.js, on the CPU and in one thread. */
+/** Runs the model of a bundle by LiteRT.js, on the CPU. */
 
+import { loadEngine } from "./engine.js";
 import { BundleError, EngineError } from "./errors.js";
 import { probabilitiesOf } from "./probabilities.js";
 
@@ -17,13 +18,15 @@ export class Recognizer {
   #bundle;
   #litert;
   #model;
+  #release;
   #floats;
 
   /** Use `loadRecognizer`. */
-  constructor(bundle, litert, model) {
+  constructor(bundle, litert, { model, release }) {
     this.#bundle = bundle;
     this.#litert = litert;
     this.#model = model;
+    this.#release = release;
     this.#floats = bundle.inputType === "float32" ? new Float32Array(3 * bundle.size ** 2) : null;
   }
 
@@ -40,9 +43,9 @@ export class Recognizer {
     return probabilitiesOf(output, this.#bundle);
   }
 
-  /** Free the memory of the model; it cannot be run again. */
+  /** Free the memory of the model and its threads; it cannot be run again. */
   close() {
-    this.#model.delete();
+    this.#release();
   }
 
   async #run(rgb) {
@@ -78,23 +81,17 @@ export async function loadRecognizer(bundle, { vendor = "../vendor/litert/" } = 
     );
   }
   engine ??= loadEngine(new URL(vendor, import.meta.url));
-  const litert = await engine.catch((error) => {
+  const loaded = await engine.catch((error) => {
     engine = null; // the network may be back at the next try
     throw new EngineError(`LiteRT.js cannot be loaded (${error.message}). Are you online?`);
   });
   const content = await bundle.bytes("model.tflite");
-  const model = await inOneSentence(() => litert.loadAndCompile(content, { accelerator: "wasm" }));
-  if (!fits(bundle, model)) {
-    model.delete();
+  const compiled = await inOneSentence(() => loaded.compile(content));
+  if (!fits(bundle, compiled.model)) {
+    compiled.release();
     throw new BundleError("model.tflite does not fit bundle.json and taxonomy.csv.");
   }
-  return new Recognizer(bundle, litert, model);
-}
-
-async function loadEngine(folder) {
-  const litert = await import(new URL("index.js", folder).href);
-  await litert.loadLiteRt(new URL("wasm/", folder).href);
-  return litert;
+  return new Recognizer(bundle, loaded.litert, compiled);
 }
 
 /** Whether the model reads and answers what the bundle says. */
