@@ -38,9 +38,10 @@ export class SquareResizer {
    * @param {number} top which row is the first
    */
   add(rgba, top) {
+    const words = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length / 4);
     let into = 3 * this.#size * top;
-    for (let start = 0; start < rgba.length; start += 4 * this.#side) {
-      resizeLine(rgba, start, 4, this.#filter, this.#narrow, into, 3);
+    for (let start = 0; start < words.length; start += this.#side) {
+      resizeRow(words, start, this.#filter, this.#narrow, into);
       into += 3 * this.#size;
     }
   }
@@ -51,31 +52,51 @@ export class SquareResizer {
    * @param {Uint8ClampedArray} rgb rows, columns, channels: written to
    */
   finish(rgb) {
-    const row = 3 * this.#size;
-    for (let x = 0; x < row; x += 3) resizeLine(this.#narrow, x, row, this.#filter, rgb, x, row);
+    resizeColumns(this.#narrow, 3 * this.#size, this.#filter, rgb);
   }
 }
 
-/**
- * Resize one line of pixels, a row or a column.
- *
- * It begins at `start` in the source and at `at` in the result, where its pixels are `step` and
- * `stride` bytes apart.
- */
-function resizeLine(source, start, step, { first, ends, weights }, into, at, stride) {
-  for (let place = 0, i = 0; place < ends.length; place++, at += stride) {
+// Sums stay below 2 ** 30. `Math.imul` and `| 0` say so to the browser, which then counts faster.
+
+/** Resize a row of RGBA pixels, each one word, that begins at `start`, to RGB bytes from `at`. */
+function resizeRow(words, start, { first, ends, weights }, into, at) {
+  for (let place = 0, i = 0; place < ends.length; place++, at += 3) {
     let red = HALF;
     let green = HALF;
     let blue = HALF;
-    for (let from = start + first[place] * step; i < ends[place]; i++, from += step) {
+    const end = ends[place];
+    for (let from = start + first[place]; i < end; i++, from++) {
       const weight = weights[i];
-      red += weight * source[from];
-      green += weight * source[from + 1];
-      blue += weight * source[from + 2];
+      const pixel = words[from]; // red is the lowest byte
+      red = (red + Math.imul(weight, pixel & 255)) | 0;
+      green = (green + Math.imul(weight, (pixel >> 8) & 255)) | 0;
+      blue = (blue + Math.imul(weight, (pixel >> 16) & 255)) | 0;
     }
     into[at] = red >> BITS; // above 255 it is clamped
     into[at + 1] = green >> BITS;
     into[at + 2] = blue >> BITS;
+  }
+}
+
+/** Resize all columns of RGB bytes, whose rows are `row` bytes long. */
+function resizeColumns(source, row, { first, ends, weights }, into) {
+  for (let place = 0, begin = 0, at = 0; place < ends.length; begin = ends[place++]) {
+    const end = ends[place];
+    // Along the row, so that the few rows it is made of stay at hand.
+    for (let top = first[place] * row, next = top + row; top < next; top += 3, at += 3) {
+      let red = HALF;
+      let green = HALF;
+      let blue = HALF;
+      for (let i = begin, from = top; i < end; i++, from += row) {
+        const weight = weights[i];
+        red = (red + Math.imul(weight, source[from])) | 0;
+        green = (green + Math.imul(weight, source[from + 1])) | 0;
+        blue = (blue + Math.imul(weight, source[from + 2])) | 0;
+      }
+      into[at] = red >> BITS;
+      into[at + 1] = green >> BITS;
+      into[at + 2] = blue >> BITS;
+    }
   }
 }
 
