@@ -187,7 +187,8 @@ def test_tables_give_the_taxa_by_the_names_of_labels(prepare, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_not_prepared_is_not_downloaded(prepare, tmp_path):
+def test_what_is_not_prepared_is_not_downloaded(prepare, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     data_dir = prepare({"train": examples([0])})
     for name in ("tf_flowers", "tiny:2.0.0", "no_such_set"):
         sentence = refusal(name, tmp_path, data_dir=data_dir)

@@ -81,7 +81,8 @@ def test_ended_while_the_head_is_fitted_it_goes_on(folder, alone, tmp_path):
     out = tmp_path / "next"
     arguments = command(folder, out, cache(folder / "cache"))
     for step, sent in ((4, signal.SIGTERM), (9, signal.SIGKILL)):
-        with start_workers(arguments, 1, environment={"TINY_STEPS": "1"}) as workers:
+        held = {"TINY_STEPS": "1", "TINY_HOLD": str(step)}  # or the signal may come after the end
+        with start_workers(arguments, 1, environment=held) as workers:
             workers.wait_for(f"<{step}>", 0, SECONDS)
             workers.send(0, sent)
             [outcome] = workers.outcomes(SECONDS)

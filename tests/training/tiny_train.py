@@ -3,12 +3,14 @@
 `--backbone=tiny` is two convolutions with batch normalisation, built and traced in a second. The
 environment asks for more: `TINY_WEIGHTS=FOLDER` has each worker write the weights that it ends with
 to FOLDER/WORKER.npz and those after the last step to FOLDER/WORKER-last.npz, `TINY_CPUS=2` divides
-the processor into so many devices, and `TINY_STEPS=1` says on stdout which step is about to begin.
+the processor into so many devices, and `TINY_STEPS=1` says on stdout which step is about to begin;
+`TINY_HOLD=4` begins that one only after a signal.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -70,11 +72,27 @@ def _write_weights(folder: Path) -> None:
     loop.Fit._take_best = writing
 
 
-def _say_steps() -> None:
+def _told_to_stop() -> int:
+    """What can be read as soon as the process is told to stop, which it hears all the same."""
+    reader, writer = os.pipe()
+    before = signal.getsignal(signal.SIGTERM)
+
+    def hear(number: int, frame: object) -> None:
+        os.write(writer, b".")
+        before(number, frame)
+
+    signal.signal(signal.SIGTERM, hear)
+    return reader
+
+
+def _say_steps(held: int) -> None:
     call = loop.TrainingStep.__call__
 
     def saying(step: loop.TrainingStep, inputs, labels, number: int, stop: bool) -> tf.Tensor:
+        told = _told_to_stop() if number == held else None
         print(f"<{number}>", flush=True)
+        if told is not None:
+            os.read(told, 1)
         return call(step, inputs, labels, number, stop)
 
     loop.TrainingStep.__call__ = saying
@@ -89,6 +107,6 @@ if __name__ == "__main__":
             [tf.config.LogicalDeviceConfiguration()] * cpus,
         )
     if os.environ.get("TINY_STEPS"):
-        _say_steps()
+        _say_steps(int(os.environ.get("TINY_HOLD", "-1")))
     sys.argv[0] = "taxonvision"
     entry_point()
