@@ -15,7 +15,10 @@ const BAND_PIXELS = 2 ** 20; // a whole photograph is more than a canvas on some
 const UNREADABLE = "This browser cannot read the photograph; choose a JPEG, PNG or WebP file.";
 
 /** What is used again from frame to frame, so that frames leave nothing to collect. */
-const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+const context = new OffscreenCanvas(1, 1).getContext("2d", {
+  willReadFrequently: true,
+  alpha: false, // white is below all: reading need not undo any transparency
+});
 let resizer = new SquareResizer(1, 1);
 let pixels = new Uint8ClampedArray(3);
 
