@@ -64,10 +64,13 @@ def main(argv: list[str]) -> int:
 
 def _judge_speed(bundle: Path, size: tuple[int, int], claims: Claims | None, work: Path) -> None:
     from taxonvision.runtime.bundle import open_bundle
+    from taxonvision.storage import read_json
 
     recognizer, model = open_bundle(bundle).recognizer(), bundle / "model.tflite"
     paths = _photographs(work, size)
     pixels = np.concatenate(list(recognizer.contract.read_batches(paths, 50)))
+    dtype = read_json(bundle / "bundle.json")["input"]["dtype"]
+    pixels = pixels.astype(dtype)  # before the peers begin
     ways: dict[str, Callable[[], None]] = {
         "one interpreter, all threads": _one(model, pixels),
         "an interpreter a core": _one_a_core(model, pixels),
