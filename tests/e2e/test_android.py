@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from odd_photographs import odd_photographs
+from PIL import Image
 
 from taxonvision.photograph import decode, read_upright
 from taxonvision.runtime.bundle import open_bundle
@@ -289,30 +290,9 @@ def _random_case(small_bundle: Path, case: Path, rng: np.random.Generator) -> Pa
 
 
 def _odd_photographs(folder: Path) -> list[Path]:
-    """Each EXIF orientation as PNG and JPEG; transparent, wide, small, noisy, with a palette."""
     rng = np.random.default_rng(3)
     coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-    picture = coarse.resize((77, 45), Image.Resampling.BICUBIC)
-    paths = []
-    for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[ExifTags.Base.Orientation] = orientation
-        for suffix in ("png", "jpg"):
-            paths.append(folder / f"turned{orientation}.{suffix}")
-            picture.save(paths[-1], exif=exif, quality=92)
-    clear = picture.copy()
-    clear.putalpha(Image.fromarray(rng.integers(0, 256, (45, 77), dtype=np.uint8)))
-    others = {
-        "clear": clear,
-        "wide": picture.resize((200, 9)),
-        "small": picture.resize((7, 20)),
-        "noise": Image.fromarray(rng.integers(0, 256, (301, 400, 3), dtype=np.uint8)),
-        "palette": picture.convert("P"),
-    }
-    for name, image in others.items():
-        paths.append(folder / f"{name}.png")
-        image.save(paths[-1])
-    return paths
+    return odd_photographs(folder, coarse, rng)
 
 
 def _prepared(

@@ -28,7 +28,8 @@ from damaged_bundles import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageCms
+from odd_photographs import odd_photographs
+from PIL import Image, ImageCms
 from random_trees import forests
 
 from taxonvision.errors import UserError
@@ -647,30 +648,12 @@ def _linear_profile() -> bytes:
 
 
 def _photographs(folder: Path) -> list[Path]:
-    """A large one; each EXIF orientation; transparent, wide and small ones, with a palette."""
+    """A large one, odd ones, and one of other colours."""
     rng = np.random.default_rng(3)
     coarse = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    large, profile = folder / "large.jpg", folder / "profile.png"
+    coarse.resize((4000, 3000), Image.Resampling.BICUBIC).save(large, quality=90)
+    # Of another gamut and curve, which a browser shows and the model has never seen applied.
     picture = coarse.resize((77, 45), Image.Resampling.BICUBIC)
-    coarse.resize((4000, 3000), Image.Resampling.BICUBIC).save(folder / "large.jpg", quality=90)
-    paths = [folder / "large.jpg"]
-    for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[ExifTags.Base.Orientation] = orientation
-        for suffix in ("png", "jpg"):
-            paths.append(folder / f"turned{orientation}.{suffix}")
-            picture.save(paths[-1], exif=exif, quality=92)
-    clear = picture.copy()
-    clear.putalpha(Image.fromarray(rng.integers(0, 256, (45, 77), dtype=np.uint8)))
-    others = {
-        "clear": clear,
-        "wide": picture.resize((200, 9)),
-        "small": picture.resize((7, 20)),
-        "noise": Image.fromarray(rng.integers(0, 256, (301, 400, 3), dtype=np.uint8)),
-        "palette": picture.convert("P"),
-        "profile": picture,
-    }
-    for name, image in others.items():
-        paths.append(folder / f"{name}.png")
-        # Of another gamut and curve, which a browser shows and the model has never seen applied.
-        image.save(paths[-1], icc_profile=_linear_profile() if name == "profile" else None)
-    return paths
+    picture.save(profile, icc_profile=_linear_profile())
+    return [large, *odd_photographs(folder, coarse, rng), profile]
