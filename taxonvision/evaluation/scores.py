@@ -12,7 +12,7 @@ from taxonvision.errors import UserError
 from taxonvision.taxonomy.rollup import RollUp
 
 NO_TAXON = 0
-"""The truth of photographs without organisms; taxon ids count from 1."""
+"""Stands where there is no taxon, as for photographs without organisms; ids count from 1."""
 KEPT_SHARE = 0.001
 """Scores of at least this share of the photograph's best are kept, as the apps' roll-up does."""
 ALWAYS_KEPT = 5

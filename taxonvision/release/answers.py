@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from taxonvision.evaluation.scores import NO_TAXON
 from taxonvision.features.rows import Rows
-from taxonvision.release.gate import NO_TAXON, Answers, judge
+from taxonvision.release.gate import Answers, judge
 from taxonvision.release.plan import Plan
 from taxonvision.release.scoring import best_taxa
 from taxonvision.release.verdict import Verdict

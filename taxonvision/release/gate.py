@@ -21,7 +21,7 @@ import numpy as np
 
 from taxonvision.evaluation.intervals import macro_difference, paired_difference, share
 from taxonvision.evaluation.loss import POINT, Loss, check_limit, loss_of
-from taxonvision.release.scoring import NO_TAXON
+from taxonvision.evaluation.scores import NO_TAXON
 from taxonvision.release.verdict import (
     Figures,
     NewTaxa,

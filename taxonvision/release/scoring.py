@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from taxonvision.evaluation.scores import NO_TAXON
 from taxonvision.features.rows import Rows
 from taxonvision.progress import track
 
-NO_TAXON = 0  # taxon ids count from 1
 _PHOTOGRAPHS = 1024
 _CLASSES = 4096  # scored at once: 17 MB of logits, and no slower than all of them together
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from taxonvision.evaluation.intervals import Interval
 from taxonvision.evaluation.loss import POINT
-from taxonvision.release.gate import NO_TAXON, Answers, judge
+from taxonvision.evaluation.scores import NO_TAXON
+from taxonvision.release.gate import Answers, judge
 from taxonvision.release.verdict import NewTaxa, NewTaxon, OldTaxon, Taken
 from taxonvision.taxonomy.tree import Taxon, Taxonomy
 
