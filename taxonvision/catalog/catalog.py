@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.catalog.contents import OF_SHA256, contents_in
-from taxonvision.catalog.examples import Observed, count_rows_by_class
+from taxonvision.catalog.examples import OF_OBSERVED, Observed, count_rows_by_class
 from taxonvision.errors import UserError
 from taxonvision.photograph import Source
 from taxonvision.storage import digest_of, file_digest, read_manifest
@@ -133,17 +133,11 @@ class Catalog:
         table = self.folder / "photos.parquet"
         with reading_parquet(table, "ingest") as connection:
             columns = connection.execute(
-                "SELECT coalesce(observation_id, '') AS observation_id,"
-                " coalesce(latitude, 'nan'::DOUBLE) AS latitude,"
-                " coalesce(longitude, 'nan'::DOUBLE) AS longitude"
-                " FROM read_parquet(?) WHERE split = ? ORDER BY class_id, photo_id",
+                f"SELECT {OF_OBSERVED} FROM read_parquet(?)"  # noqa: S608
+                " WHERE split = ? ORDER BY class_id, photo_id",
                 [str(table), split],
             ).fetchnumpy()
-        return Observed(
-            observation_ids=columns["observation_id"].tolist(),
-            latitudes=np.asarray(columns["latitude"], np.float64),
-            longitudes=np.asarray(columns["longitude"], np.float64),
-        )
+        return Observed.of_columns(columns)
 
     def count_by_class(self, split: str) -> np.ndarray:
         """How many photographs of one split each class has, int64 [K]."""

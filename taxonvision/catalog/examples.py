@@ -39,6 +39,14 @@ class LabelledPhotos(Protocol):
     def __len__(self) -> int: ...
 
 
+OF_OBSERVED = (
+    "coalesce(observation_id, '') AS observation_id,"
+    " coalesce(latitude, 'nan'::DOUBLE) AS latitude,"
+    " coalesce(longitude, 'nan'::DOUBLE) AS longitude"
+)
+"""What `Observed` is made of, in SQL, of a table that has these columns."""
+
+
 @dataclass(frozen=True)
 class Observed:
     """Whose and where the photographs of a split are, in the order of `Examples.photos`.
@@ -52,6 +60,15 @@ class Observed:
     observation_ids: list[str]
     latitudes: np.ndarray
     longitudes: np.ndarray
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, np.ndarray]) -> Observed:
+        """What `OF_OBSERVED` selected."""
+        return cls(
+            observation_ids=columns["observation_id"].tolist(),
+            latitudes=np.asarray(columns["latitude"], np.float64),
+            longitudes=np.asarray(columns["longitude"], np.float64),
+        )
 
     @classmethod
     def nothing(cls, n: int) -> Observed:

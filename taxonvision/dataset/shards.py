@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from taxonvision.catalog.contents import contents_in, stored_halves
-from taxonvision.catalog.examples import Observed, count_rows_by_class
+from taxonvision.catalog.examples import OF_OBSERVED, Observed, count_rows_by_class
 from taxonvision.errors import UserError
 from taxonvision.photograph import Piece
 from taxonvision.storage import read_manifest
@@ -110,17 +110,11 @@ class Shards:
             if not {"observation_id", "latitude", "longitude"} <= set(index.columns):
                 return Observed.nothing(int(self.manifest["counts"].get(split, 0)))
             columns = connection.execute(
-                "SELECT coalesce(observation_id, '') AS observation_id,"
-                " coalesce(latitude, 'nan'::DOUBLE) AS latitude,"
-                " coalesce(longitude, 'nan'::DOUBLE) AS longitude FROM read_parquet(?)"
+                f"SELECT {OF_OBSERVED} FROM read_parquet(?)"  # noqa: S608
                 " WHERE split = ? ORDER BY position",
                 [str(self.index), split],
             ).fetchnumpy()
-        return Observed(
-            observation_ids=columns["observation_id"].tolist(),
-            latitudes=np.asarray(columns["latitude"], np.float64),
-            longitudes=np.asarray(columns["longitude"], np.float64),
-        )
+        return Observed.of_columns(columns)
 
     def count_by_class(self, split: str) -> np.ndarray:
         """How many photographs of one split each class has, int64 [K]."""
